@@ -1,0 +1,68 @@
+import { seal, unseal } from './sealing.ts'
+
+/**
+ * How far a caller has seen each database: a position is (database, timeline, LSN). A caller carries at most eight, signed, each
+ * for ten minutes: no replica further behind than that is ever in rotation, so an older one says nothing.
+ */
+export interface Position {
+  readonly database: string
+  readonly timeline: number
+  /** Byte offset in the write-ahead log. */
+  readonly lsn: bigint
+  /** Milliseconds since the epoch: when it was taken. */
+  readonly at: number
+}
+
+export const positionsMax = 8
+export const positionLifeMs = 10 * 60_000
+
+/** What one caller has seen; it only ever grows. `primaryUntil` says that a ninth database came: until then read primaries. */
+export class Positions {
+  readonly #known = new Map<string, Position>()
+  primaryUntil = 0
+  /** Whether anything was added since it was read from the caller's token. */
+  advanced = false
+
+  at(database: string): Position | undefined { return this.#known.get(database) }
+
+  advance(position: Position): void {
+    const known = this.#known.get(position.database)
+    if (known && (known.timeline > position.timeline || (known.timeline === position.timeline && known.lsn >= position.lsn))) return
+    if (!known && this.#known.size >= positionsMax) {
+      this.primaryUntil = Math.max(this.primaryUntil, position.at + positionLifeMs)
+    } else this.#known.set(position.database, position)
+    this.advanced = true
+  }
+
+  merge(other: Positions): void {
+    for (const position of other.#known.values()) this.advance(position)
+    this.primaryUntil = Math.max(this.primaryUntil, other.primaryUntil)
+  }
+
+  /** The signed token that a caller carries, of what is still young enough to matter. */
+  seal(key: Uint8Array, nowMs: number): string {
+    const rows = [...this.#known.values()].filter((position) => position.at + positionLifeMs > nowMs)
+      .map((position) => [position.database, position.timeline, position.lsn.toString(16), position.at])
+    return seal(key, JSON.stringify([this.primaryUntil, rows]))
+  }
+
+  /** What a token says; one that is forged, torn or too old says nothing. */
+  static unseal(key: Uint8Array, token: string, nowMs: number): Positions {
+    const positions = new Positions()
+    const text = token.length <= 4096 ? unseal(key, token) : undefined
+    if (text === undefined) return positions
+    const [primaryUntil, rows] = JSON.parse(text) as [number, [string, number, string, number][]]
+    positions.primaryUntil = primaryUntil
+    for (const [database, timeline, lsn, at] of rows) {
+      if (at + positionLifeMs > nowMs) positions.advance({ database, timeline, lsn: BigInt(`0x${lsn}`), at })
+    }
+    positions.advanced = false
+    return positions
+  }
+}
+
+/** Postgres writes an LSN as two hexadecimal halves, `16/B374D848`. */
+export function parseLsn(text: string): bigint {
+  const [high = '0', low = '0'] = text.split('/')
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
+}

@@ -1,0 +1,28 @@
+import { randomBytes } from 'node:crypto'
+
+/** Chance comes in from outside, so that a seed repeats a run. */
+export interface Random {
+  /** Uniform in [0, 1). */
+  float(): number
+  bytes(count: number): Buffer
+}
+
+/** What a running process uses: bytes are fit for secrets. */
+export const systemRandom: Random = { float: Math.random, bytes: randomBytes }
+
+/** Mulberry32: small, fast, good enough to choose faults by; never for secrets. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0
+  const float = () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  return { float, bytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(float() * 256))) }
+}
+
+/** Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): uniform in [0, min(most, base * 2^attempt)), in milliseconds. */
+export function backoffMs(random: Random, attempt: number, baseMs: number, mostMs: number): number {
+  return random.float() * Math.min(mostMs, baseMs * 2 ** attempt)
+}

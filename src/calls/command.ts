@@ -1,0 +1,121 @@
+import { type CommandContext, type FileRef, internals, type Internals } from '../app/index.ts'
+import { backoffMs, failed, fingerprint, overTheWire } from '../base/index.ts'
+import { isContention, type Place, type Statement, type Transaction, writesOn } from '../data/index.ts'
+import { emitStatement, state, type Stated } from '../events/index.ts'
+import { ask, type Asked, enqueueStatement } from '../jobs/index.ts'
+import { traceparentOf } from '../observe/index.ts'
+import type { Call, Platform, Way } from './call.ts'
+import { anywhere } from './contexts.ts'
+import { claim, recordAnswer } from './records.ts'
+
+/** How often a transaction that lost against a neighbour is run again before the caller hears of it. */
+const attemptsMax = 8
+
+/** What else commits with a command, such as the acknowledgement of the job that it is. Answers false when that is no longer ours. */
+export interface Rider { readonly statement: (place: Place) => Statement }
+
+/**
+ * A command's transaction: the claim of its key, the handler, then all that it stated, its record and COMMIT in one burst. Run again,
+ * a bounded number of times, when Postgres says that it could not be serialised. Errors: `contention`, `timeout`,
+ * `outcome-unknown`, and whatever the handler throws: then nothing was done.
+ */
+export function transactional(platform: Platform, rider?: (call: Call) => Rider | undefined): Way {
+  return async (call) => {
+    const [place] = platform.data.places(call.procedure.shard, call.procedure.module, call.input)
+    if (!place) throw failed('definition', `${call.procedure.name} has no place.`)
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await once(platform, call, place, rider?.(call))
+      } catch (error) {
+        if (!isContention(error)) throw error
+        if (attempt + 1 >= attemptsMax) throw failed('contention', `${call.procedure.name} lost ${attemptsMax} times against concurrent changes of the same rows: try again; if this is usual, guard one update instead of reading first, and say isolation: 'read committed'.`, { cause: error, retryAfterMs: 1_000 })
+        await platform.clock.sleep(backoffMs(platform.random, attempt, 4, 200))
+        call.deadline.check(call.procedure.name)
+      }
+    }
+  }
+}
+
+/** What a command states and asks for; written last in its transaction. */
+interface Said { readonly events: Stated[]; readonly jobs: Asked[] }
+
+async function once(platform: Platform, call: Call, place: Place, rider: Rider | undefined): Promise<unknown> {
+  const { command } = call.procedure
+  const transaction = await platform.data.write(place, { isolation: command?.isolation ?? 'repeatable read', timeoutMs: call.deadline.remainingMs() })
+  const bucket = typeof place.bucket === 'number' ? place.bucket : 0
+  const said: Said = { events: [], jobs: [] }
+  try {
+    const recorded = call.record && await claim(transaction, bucket, call.record, fingerprint(call.input), platform.clock.now())
+    if (recorded) {
+      await transaction.rollback()
+      // A repeat takes the position at which it read the record, not that of the first commit (DESIGN.md, "Positions").
+      await platform.data.wrote(place.database, call.positions)
+      return recorded.answer
+    }
+    const answer = call.procedure.strip(await call.procedure.run(commandContext(platform, call, place, transaction, said), call.input))
+    call.deadline.check(call.procedure.name)
+    const last = [
+      ...(said.events.length > 0 ? [emitStatement(said.events, bucket, call.now, traceparentOf(call.trace))] : []),
+      ...(said.jobs.length > 0 ? [enqueueStatement(said.jobs, { bucket, nowMs: call.now, key: call.key, caller: call.caller, traceparent: traceparentOf(call.trace) })] : []),
+      ...(command?.files ? keepFiles(call.input, call.now) : []),
+      ...(call.record ? [recordAnswer(bucket, call.record, answer)] : []),
+      ...(rider ? [rider.statement(place)] : []),
+    ]
+    await transaction.commit(last)
+    platform.committed(said.events.map(({ name, payload }) => ({ event: name, payload })), said.jobs.length > 0)
+    await platform.data.wrote(place.database, call.positions)
+    // What was recorded is JSON: the first answer and every repeat of it are the same.
+    return call.record ? overTheWire(answer) : answer
+  } catch (error) {
+    await transaction.rollback()
+    throw error
+  }
+}
+
+function commandContext(platform: Platform, call: Call, place: Place, transaction: Transaction, said: Said): CommandContext<string, any> {
+  const module = call.procedure.module.name
+  let savepoints = 0
+  const own: Pick<CommandContext<string, any>, 'db' | 'emit' | 'enqueue' | 'savepoint'> & { [internals]: Internals } = {
+    [internals]: { key: platform.key, random: platform.random },
+    db: writesOn(async () => transaction),
+    // Not async functions for their own sake: a later stage may hand these to another process.
+    emit: async (event, payload) => { said.events.push(state(event, payload, module)) },
+    enqueue: async (job, input, options = {}) => { said.jobs.push(ask(job, input, options, module, place)) },
+    async savepoint(part) {
+      const name = `tenfold_${++savepoints}`
+      const [events, jobs] = [said.events.length, said.jobs.length]
+      await transaction.query({ text: `savepoint ${name}` })
+      try {
+        const answer = await part(context)
+        await transaction.query({ text: `release savepoint ${name}` })
+        return answer
+      } catch (error) {
+        await transaction.query({ text: `rollback to savepoint ${name}` })
+        said.events.length = events
+        said.jobs.length = jobs
+        throw error
+      }
+    },
+  }
+  const context = anywhere(call, own, place)
+  return context
+}
+
+/** Files that stand in a command's input are kept from its commit on. */
+function keepFiles(input: unknown, now: number): Statement[] {
+  const files: FileRef[] = []
+  const collect = (value: unknown) => {
+    if (value === null || typeof value !== 'object') return
+    if (isFileRef(value)) files.push(value)
+    else Object.values(value).forEach(collect)
+  }
+  collect(input)
+  return [{
+    name: 'tenfold_keep_files', text: 'insert into tenfold.files (sha256, bytes, referenced_at) select f.sha256, f.bytes, $3 from unnest($1::text[], $2::bigint[]) as f(sha256, bytes) on conflict do nothing',
+    values: [files.map((file) => file.sha256), files.map((file) => file.bytes), new Date(now)],
+  }]
+}
+
+function isFileRef(value: object): value is FileRef {
+  return 'sha256' in value && 'bytes' in value && 'type' in value && typeof value.sha256 === 'string'
+}

@@ -1,0 +1,134 @@
+import type { ProcedureDefinition } from '../app/index.ts'
+import { Crash, digestId, failed, fingerprint, isTenfoldError } from '../base/index.ts'
+import { traceparentOf } from '../observe/index.ts'
+import { deadlineIn } from '../resilience/index.ts'
+import { type Call, callerKey, type Platform, type Step, type Way } from './call.ts'
+import { stepChanged } from './records.ts'
+import type { RunRow } from '../jobs/index.ts'
+import { flushRecords, homeOf, loadRecords, type Run, runOf } from './run.ts'
+import { abandonRun, dropRun, endRun, findRun, insertRun, leaveRun, takeRun } from './runs.ts'
+import { actionContext } from './steps.ts'
+
+/** An undo has its own time: the action's may just have passed. */
+const undoTimeoutMs = 30_000
+
+/**
+ * The life of a run (ARCHITECTURE.md draws it). An action with a client's key or a backstop is written down before its first step; it
+ * ends done, or undone, or is left to its backstop; a repeat of its key is answered from it. An action with neither, or one that is a
+ * step of another's run, passes through.
+ */
+export function durable(platform: Platform): Step {
+  return (next) => async (call) => {
+    const { backstop } = call.procedure.action ?? {}
+    if (call.run !== undefined || (backstop === undefined && call.idempotencyKey === undefined)) return next(call)
+    for (;;) {
+      const owned = await own(platform, call)
+      if ('answer' in owned) return owned.answer
+      try {
+        return await attempt(platform, call, next, owned.run)
+      } catch (error) {
+        // Lost: another process goes on with it; its outcome is the answer. Crashed: this process plays the other one.
+        if (error instanceof Crash) await abandonRun(platform.data, owned.run, platform.clock.now())
+        else if (!isTenfoldError(error, 'run-lost')) throw error
+      }
+    }
+  }
+}
+
+/** Takes up a run whose owner died, or that was left unfinished: what the worker does when a run is due. */
+export async function resume(platform: Platform, call: Call, row: RunRow): Promise<void> {
+  const run = runOf(row, homeOf(platform.data, call.procedure, call.input).database)
+  await loadRecords(platform.data, run)
+  const handler: Way = (inner) => platform.way(inner.procedure)({ ...inner, run, path: '' })
+  if (row.give_up_at !== null && Date.parse(row.give_up_at) <= platform.clock.now()) await undo(platform, call, run)
+  else await attempt(platform, call, handler, run)
+}
+
+/** An owner works no longer than the action's own time; who is silent for longer is dead. */
+function leaseOf({ timeoutMs }: ProcedureDefinition): number { return timeoutMs + 5_000 }
+
+async function own(platform: Platform, call: Call): Promise<{ run: Run } | { answer: unknown }> {
+  const { procedure, input, idempotencyKey } = call
+  const { database, bucket } = homeOf(platform.data, procedure, input)
+  const id = idempotencyKey === undefined ? digestId(`${procedure.name}\n${call.key}`) : digestId(`${callerKey(call.caller)}\n${procedure.name}\n${idempotencyKey}`)
+  const print = fingerprint(input)
+  for (;;) {
+    const fresh = await insertRun(platform.data, database, {
+      id, bucket, name: procedure.name, fingerprint: print, caller: call.caller, startedAt: call.now, traceparent: traceparentOf(call.trace), input, backstop: procedure.action?.backstop, leaseMs: leaseOf(procedure),
+    })
+    if (fresh) return { run: runOf(fresh, database) }
+    const seen = await findRun(platform.data, database, bucket, id)
+    if (!seen) continue
+    if (seen.fingerprint !== print) throw idempotencyKey === undefined ? stepChanged(procedure.name) : keyReused(idempotencyKey)
+    const now = platform.clock.now()
+    const busy = seen.state === 'running' && Date.parse(seen.lease_until ?? '') > now
+    if (seen.state === 'done' || (seen.state === 'unfinished' && seen.answer !== null) || (seen.state === 'undone' && seen.answer !== null)) {
+      await platform.data.wrote(database, call.positions)
+      return { answer: seen.answer }
+    }
+    if (seen.state === 'undone') throw failed('run-undone', `This request was given up and undone: send it again with a new key.`)
+    const taken = busy ? undefined : await takeRun(platform.data, database, seen, now, leaseOf(procedure))
+    if (taken) {
+      const run = runOf(taken, database)
+      await loadRecords(platform.data, run)
+      return { run }
+    }
+    if (call.deadline.remainingMs() < 100) throw failed('in-progress', 'The same request is still being worked on: ask again shortly with the same key.', { retryAfterMs: 1_000 })
+    await platform.clock.sleep(25)
+  }
+}
+
+async function attempt(platform: Platform, call: Call, next: Way, run: Run): Promise<unknown> {
+  const { backstop } = call.procedure.action ?? {}
+  const now = () => platform.clock.now()
+  try {
+    const answer = call.procedure.strip(await next({ ...call, key: run.id, now: run.startedAt, run, path: '' }))
+    platform.hostility?.mayCrash(`before ${call.procedure.name} ends`)
+    if (run.left && backstop) {
+      await flushRecords(platform.data, run, now())
+      if (!await leaveRun(platform.data, run, answer, now() + backstop.afterMs, null, now())) throw failed('run-lost', 'The run was taken over.')
+    } else if (!await endRun(platform.data, run, 'done', answer, now())) throw failed('run-lost', 'The run was taken over.')
+    return answer
+  } catch (error) {
+    if (error instanceof Crash || isTenfoldError(error, 'run-lost')) throw error
+    await settleFailure(platform, call, run, error)
+    throw error
+  }
+}
+
+/** A refusal that left nothing behind is forgotten; one that did is undone at once; a fault is the backstop's to mend. */
+async function settleFailure(platform: Platform, call: Call, run: Run, error: unknown): Promise<void> {
+  const { backstop } = call.procedure.action ?? {}
+  const refused = isTenfoldError(error) && error.status < 500 && !error.retryable
+  if (!run.touched && refused) return dropRun(platform.data, run)
+  if (refused && backstop) return undo(platform, call, run)
+  const now = platform.clock.now()
+  await flushRecords(platform.data, run, now)
+  await leaveRun(platform.data, run, undefined, backstop ? now + backstop.afterMs : undefined, error instanceof Error ? error.message : String(error), now)
+}
+
+/** Runs the action's `undo` as the run's newest owner: its commands raise the fences, so that a late original is refused. */
+async function undo(platform: Platform, call: Call, run: Run): Promise<void> {
+  const { backstop } = call.procedure.action ?? {}
+  if (!backstop) return
+  for (let owner = run; ;) {
+    try {
+      const inner: Call = { ...call, key: run.id, now: run.startedAt, run: owner, path: 'undo', deadline: deadlineIn(platform.clock, undoTimeoutMs) }
+      const answer = await backstop.undo(actionContext(platform, inner), call.input)
+      platform.hostility?.mayCrash(`before ${call.procedure.name} is undone`)
+      await endRun(platform.data, owner, 'undone', answer === undefined ? null : call.procedure.strip(answer), platform.clock.now())
+      return
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error
+      const seen = await findRun(platform.data, run.database, run.bucket, run.id)
+      const taken = seen && await takeRun(platform.data, run.database, seen, platform.clock.now(), undoTimeoutMs)
+      if (!taken) return
+      owner = runOf(taken, run.database)
+      await loadRecords(platform.data, owner)
+    }
+  }
+}
+
+function keyReused(key: string): Error {
+  return failed('key-reused', `The idempotency key ${JSON.stringify(key.slice(0, 40))} was used with another request: use a new key for a new request.`)
+}

@@ -1,0 +1,72 @@
+import type { Caller } from '../app/index.ts'
+import type { Data, Database } from '../data/index.ts'
+import { runColumns, type RunRow } from '../jobs/index.ts'
+import { recordsKeptMs, type Run } from './run.ts'
+
+/** The rows of actions' runs: each change of state is one statement that names the owner it expects. */
+
+export interface NewRun {
+  id: string; bucket: number; name: string; fingerprint: string; caller: Caller; startedAt: number; traceparent: string
+  /** Kept only where a backstop will need it: an input may hold what should not lie around. */
+  input: unknown
+  backstop: { afterMs: number; giveUpAfterMs: number } | undefined
+  leaseMs: number
+}
+
+/** The new run, ours; or undefined where one of that id is there. */
+export async function insertRun(data: Data, database: Database, run: NewRun): Promise<RunRow | undefined> {
+  const [row] = await data.execute<RunRow & Record<string, unknown>>(database, {
+    name: 'tenfold_run_insert',
+    text: `insert into tenfold.runs (bucket, id, kind, name, input, fingerprint, caller, state, due_at, lease_until, tries, epoch, started_at, give_up_at, traceparent)
+      values ($1, $2, 'action', $3, $4, $5, $6, 'running', $7, $8, 1, 1, $9, $10, $11) on conflict do nothing returning ${runColumns}`,
+    values: [run.bucket, run.id, run.name, JSON.stringify(run.backstop ? run.input : {}), run.fingerprint, run.caller && JSON.stringify(run.caller),
+      run.backstop ? new Date(run.startedAt + Math.max(run.backstop.afterMs, run.leaseMs)) : null, new Date(run.startedAt + run.leaseMs), new Date(run.startedAt),
+      run.backstop ? new Date(run.startedAt + run.backstop.giveUpAfterMs) : null, run.traceparent],
+  })
+  return row
+}
+
+export async function findRun(data: Data, database: Database, bucket: number, id: string): Promise<RunRow | undefined> {
+  const [row] = await data.execute<RunRow & Record<string, unknown>>(database, { name: 'tenfold_run_find', text: `select ${runColumns} from tenfold.runs where bucket = $1 and id = $2`, values: [bucket, id] })
+  return row
+}
+
+/** Makes it ours, if it is still as we saw it. */
+export async function takeRun(data: Data, database: Database, seen: RunRow, nowMs: number, leaseMs: number): Promise<RunRow | undefined> {
+  const [row] = await data.execute<RunRow & Record<string, unknown>>(database, {
+    name: 'tenfold_run_take',
+    text: `update tenfold.runs set state = 'running', epoch = epoch + 1, tries = tries + 1, lease_until = $4, due_at = case when due_at is null then null else greatest(due_at, $4) end
+      where bucket = $1 and id = $2 and epoch = $3 and state in ('running', 'unfinished') returning ${runColumns}`,
+    values: [seen.bucket, seen.id, seen.epoch, new Date(nowMs + leaseMs)],
+  })
+  return row
+}
+
+/** Ends it. False when it is no longer ours. */
+export async function endRun(data: Data, run: Run, state: 'done' | 'undone', answer: unknown, nowMs: number): Promise<boolean> {
+  const rows = await data.execute(run.database, {
+    name: 'tenfold_run_end', text: `update tenfold.runs set state = $4, answer = $5, due_at = null, lease_until = null, expires_at = $6, input = '{}' where bucket = $1 and id = $2 and epoch = $3 returning 1`,
+    values: [run.bucket, run.id, run.epoch, state, JSON.stringify(answer ?? null), new Date(nowMs + recordsKeptMs)],
+  })
+  return rows.length > 0
+}
+
+/** Leaves it for later: to its backstop at `dueAt`, or, without one, to whoever repeats the request. */
+export async function leaveRun(data: Data, run: Run, answer: unknown, dueAt: number | undefined, error: string | null, nowMs: number): Promise<boolean> {
+  const rows = await data.execute(run.database, {
+    name: 'tenfold_run_leave',
+    text: `update tenfold.runs set state = 'unfinished', answer = coalesce($4, answer), due_at = $5, lease_until = null, last_error = $6, expires_at = $7 where bucket = $1 and id = $2 and epoch = $3 returning 1`,
+    values: [run.bucket, run.id, run.epoch, answer === undefined ? null : JSON.stringify(answer), dueAt === undefined ? null : new Date(dueAt), error, dueAt === undefined ? new Date(nowMs + recordsKeptMs) : null],
+  })
+  return rows.length > 0
+}
+
+/** Forgets it: nothing was left behind. */
+export async function dropRun(data: Data, run: Run): Promise<void> {
+  await data.execute(run.database, { name: 'tenfold_run_drop', text: 'delete from tenfold.runs where bucket = $1 and id = $2 and epoch = $3', values: [run.bucket, run.id, run.epoch] })
+}
+
+/** Lets its lease end now: what a death does in time, and the hostile stage at once. */
+export async function abandonRun(data: Data, run: Run, nowMs: number): Promise<void> {
+  await data.execute(run.database, { name: 'tenfold_run_abandon', text: 'update tenfold.runs set lease_until = $4 where bucket = $1 and id = $2 and epoch = $3', values: [run.bucket, run.id, run.epoch, new Date(nowMs)] })
+}

@@ -1,0 +1,37 @@
+import { pathToFileURL } from 'node:url'
+import { resolve } from 'node:path'
+import type { App } from '../app/index.ts'
+import { failed, isTenfoldError } from '../base/index.ts'
+import type { Running } from '../runtime/index.ts'
+import type { Topology } from '../topology/index.ts'
+
+/** What `tenfold.config.ts` exports by default: the application, how it runs, and what goes with it. */
+export interface Config<A extends App<any, any, any> = App<any, any, any>> {
+  readonly app: A
+  readonly topology: Topology<A>
+  /** Runs before the start, such as what plays the world outside in an example; closed last. */
+  readonly before?: () => Promise<{ close(): Promise<void> }>
+  /** Runs after the migrations and before the first request, with the command line's further arguments. */
+  readonly prepare?: (running: { readonly call: Running['call']; readonly args: readonly string[] }) => Promise<void>
+  /** Lines to print once it is ready. */
+  readonly ready?: (urls: Running['urls']) => readonly string[]
+  /** Lines for `--help` about the application's own options. */
+  readonly help?: string
+}
+
+/** The same value, held to its application by the compiler. */
+export function defineConfig<A extends App<any, any, any>>(config: Config<A>): Config<A> { return config }
+
+/** Errors: `usage` when there is none, or it does not load. */
+export async function loadConfig(path: string): Promise<Config> {
+  const url = pathToFileURL(resolve(path))
+  try {
+    const { default: config } = await import(url.href) as { default?: Config }
+    if (!config?.app || !config.topology) throw failed('usage', `${path} does not export a configuration: write export default defineConfig({ app, topology }).`)
+    return config
+  } catch (error) {
+    if (isTenfoldError(error)) throw error
+    const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' && String(error).includes(url.pathname)
+    throw failed('usage', missing ? `There is no ${path}: run tenfold where your tenfold.config.ts is, or name it with --config.` : `${path} cannot be loaded: ${(error as Error).message}`, { cause: error })
+  }
+}

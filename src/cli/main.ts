@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import { failed, isTenfoldError } from '../base/index.ts'
+import { loadConfig } from './config.ts'
+import { migrateCommand } from './migrate.ts'
+import { startCommand } from './start.ts'
+import { topologyCommand } from './topology.ts'
+
+const help = `tenfold: one application, from one process to many regions
+
+  tenfold start               run the application as its topology says; Ctrl-C leaves quietly
+  tenfold migrate             bring the database to what the migration files say
+  tenfold migrate --dry-run   try it, and roll it back
+  tenfold topology            print the topology, and check it
+  tenfold topology --json     the same for programs
+
+  --config FILE               which application (tenfold.config.ts unless told)
+  --quiet                     no log lines below warnings
+  --help                      this page; after a command, that command's
+
+Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not understood; 130 interrupted before it was ready.
+`
+
+const commands = { start: startCommand, migrate: migrateCommand, topology: topologyCommand }
+
+/** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals, tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true, options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' } } })
+  const name = positionals[0]
+  if (name === undefined || !(name in commands)) {
+    if (values.help || name === undefined) {
+      process.stdout.write(help)
+      return values.help ? 0 : 2
+    }
+    throw failed('usage', `There is no command ${JSON.stringify(name)}: use ${Object.keys(commands).join(', ')}, or tenfold --help.`)
+  }
+  const at = tokens.find((token) => token.kind === 'positional')?.index ?? 0
+  const command = commands[name as keyof typeof commands]
+  const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
+  if (values.help) {
+    process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
+    return 0
+  }
+  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
+  return command.run(config, own, { quiet: values.quiet === true })
+}
+
+main(process.argv.slice(2)).then((code) => { process.exitCode = code }, (error: unknown) => {
+  process.stderr.write(isTenfoldError(error) ? `tenfold: ${error.message}\n` : `tenfold: ${error instanceof Error ? error.message : String(error)}\n`)
+  if (process.env['TENFOLD_DEBUG']) console.error(error)
+  process.exit(isTenfoldError(error, 'usage') ? 2 : 1)
+})

@@ -1,0 +1,81 @@
+import { CamelCasePlugin, type CompiledQuery, type DatabaseConnection, DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, type QueryCreator, type QueryResult } from 'kysely'
+import type { Reads, Writes } from '../app/index.ts'
+import { failed } from '../base/index.ts'
+import type { Transaction } from './transaction.ts'
+
+// Kysely compiles, we run: one compiler serves all, and each transaction gets a view of it with its own connection.
+const camelCase = new CamelCasePlugin({ maintainNestedObjectKeys: true })
+const dialect = {
+  createAdapter: () => new PostgresAdapter(), createDriver: () => new DummyDriver(), createQueryCompiler: () => new PostgresQueryCompiler(),
+  createIntrospector: (db: Kysely<any>) => new PostgresIntrospector(db),
+}
+const config = { dialect, plugins: [camelCase] }
+export const compiler = new Kysely<any>(config)
+const driver = new DummyDriver()
+
+function bound(connection: DatabaseConnection): Kysely<any> {
+  const executor = compiler.getExecutor().withConnectionProvider({ provideConnection: (consumer) => consumer(connection) })
+  return new Kysely({ config, dialect, driver: driver as never, executor })
+}
+
+/** A connection, as Kysely sees it, that runs what it is given inside our transaction (opened when first needed). */
+function connectionOf(transaction: () => Promise<Transaction>): DatabaseConnection {
+  return {
+    async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+      const result = await (await transaction()).query({ text: query.sql, values: query.parameters as unknown[] })
+      const affected = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(result.command)
+      return { rows: result.rows as R[], ...(affected ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}) }
+    },
+    streamQuery() { throw failed('definition', 'ctx.db has no streams: read page by page instead.') },
+  }
+}
+
+type Raw = <Row>(text: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>
+
+function rawOf(transaction: () => Promise<Transaction>): Raw {
+  return async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
+    const result = await (await transaction()).query({ text: text.reduce((sql, part, index) => `${sql}$${index}${part}`), values })
+    return result.rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [camelName(name), value])) as Row)
+  }
+}
+
+const camelNames = new Map<string, string>()
+/** `placed_at` → `placedAt`. */
+export function camelName(name: string): string {
+  let camel = camelNames.get(name)
+  if (camel === undefined) camelNames.set(name, camel = name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()))
+  return camel
+}
+
+/** `orderLines` → `order_lines`. */
+export function snakeName(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+/** What a query's `ctx.db` is: no method of it writes. */
+export function readsOn(transaction: () => Promise<Transaction>): Reads<any> {
+  return reads(bound(connectionOf(transaction)), rawOf(transaction))
+}
+
+function reads(creator: QueryCreator<any> & { fn?: unknown }, sql: Raw): Reads<any> {
+  return {
+    selectFrom: creator.selectFrom.bind(creator) as Reads<any>['selectFrom'],
+    fn: compiler.fn,
+    with: (name, select) => reads(creator.with(name, ((db: QueryCreator<any>) => select(reads(db, sql))) as never), sql),
+    sql,
+  }
+}
+
+/** What a command's `ctx.db` is. */
+export function writesOn(transaction: () => Promise<Transaction>): Writes<any> {
+  const db = bound(connectionOf(transaction))
+  return {
+    ...reads(db, rawOf(transaction)),
+    insertInto: db.insertInto.bind(db), updateTable: db.updateTable.bind(db), deleteFrom: db.deleteFrom.bind(db), mergeInto: db.mergeInto.bind(db), withWrite: db.with.bind(db),
+  }
+}
+
+/** What a statement is built from: it compiles, and runs nothing. */
+export function placeholdersOf(schema: string): Reads<any> {
+  return reads(compiler.withSchema(schema), () => { throw failed('definition', 'A statement is built from the query builder, not from ctx.db.sql.') })
+}

@@ -1,0 +1,136 @@
+import type { ProcedureDefinition, Reads, ShardRule, ModuleDefinition } from '../app/index.ts'
+import { bucketCount, bucketOf, type Clock, failed, type Positions } from '../base/index.ts'
+import { placeholdersOf, readsOn, snakeName } from './builder.ts'
+import { createDatabase, type Database, type DatabaseConfig, type Replica, type Target } from './database.ts'
+import type { PoolOptions } from './pool.ts'
+import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
+import { isContention, isLostConnection, databaseFault } from './faults.ts'
+import { type Statement, Transaction } from './transaction.ts'
+import type { QueryConfig, QueryResultRow } from 'pg'
+
+export interface DataConfig {
+  /** Where modules without a shard key are, and the first shard of those with one. */
+  readonly databases: readonly DatabaseConfig[]
+  readonly pool: PoolOptions
+}
+
+/** Where rows are: a database, the module's schema in it, and the bucket. */
+export interface Place { readonly database: Database; readonly schema: string; readonly bucket: number | 'all' | undefined }
+
+export interface ReadOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number }
+
+export interface Data {
+  readonly databases: readonly Database[]
+  /** Where a procedure with that input finds its rows. For `all`: one place for each shard. */
+  places(rule: ShardRule, module: ModuleDefinition, input: unknown): readonly Place[]
+  /** The database of a bucket of a sharded module; of anything else, the first. */
+  databaseOf(bucket: number | undefined): Database
+  /** Runs `work` in a transaction that cannot write, on the nearest copy that has what the caller has seen. */
+  read<T>(place: Place, options: ReadOptions, work: (db: Reads<any>) => Promise<T>): Promise<T>
+  /** A query that is one statement, ready to run: answers its rows, or at most one where `single`. */
+  statement(procedure: ProcedureDefinition, single: boolean): (place: Place, options: ReadOptions, input: Record<string, unknown>) => Promise<Record<string, unknown>[]>
+  write(place: Place, options: { isolation: 'repeatable read' | 'read committed'; timeoutMs: number }): Promise<Transaction>
+  /** One statement of the platform's own, in a transaction of its own. */
+  execute<Row extends QueryResultRow = QueryResultRow>(database: Database, statement: Statement): Promise<Row[]>
+  /** After a commit: from now on the caller reads what it wrote. */
+  wrote(database: Database, positions: Positions): Promise<void>
+  close(): Promise<void>
+}
+
+export function createData(config: DataConfig, clock: Clock): Data {
+  const databases = config.databases.map((database) => createDatabase(database, config.pool, clock))
+  const home = databases[0]
+  if (!home) throw failed('topology', 'data.databases is empty: name at least one database.')
+  const databaseOf = (bucket: number | undefined) => bucket === undefined ? home : databases[Math.floor(bucket * databases.length / bucketCount)] as Database
+
+  return {
+    databases, databaseOf,
+    places(rule, module, input) {
+      const schema = snakeName(module.name)
+      if (rule.kind === 'none') return [{ database: home, schema, bucket: undefined }]
+      if (rule.kind === 'all') return databases.map((database) => ({ database, schema, bucket: 'all' }))
+      const key = (input as Record<string, unknown>)[rule.field]
+      if (typeof key !== 'string' && typeof key !== 'number') throw failed('invalid', `The input has no ${rule.field}, which says where its rows are.`, { faults: [{ path: `/${rule.field}`, message: 'is required' }] })
+      const bucket = bucketOf(key)
+      return [{ database: databaseOf(bucket), schema, bucket }]
+    },
+    async read(place, options, work) {
+      const target = nearest(place.database, options, clock)
+      let opened: Promise<Transaction> | undefined
+      const open = () => opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: options.timeoutMs })
+      try {
+        const answer = await work(readsOn(open))
+        await (await opened)?.commit()
+        await saw(place.database, target, options)
+        return answer
+      } catch (error) {
+        await opened?.then((transaction) => transaction.rollback(), () => { /* it never opened */ })
+        throw error
+      }
+    },
+    statement(procedure, single) {
+      const schema = snakeName(procedure.module.name)
+      const build = procedure.query?.statement
+      if (!build) throw failed('definition', `${procedure.name} is not one statement.`)
+      const known = knownStatement((input) => build(placeholdersOf(schema), input), Object.keys(procedure.input.properties ?? {}))
+      const runners = new Map<Target, ReturnType<typeof runnerOn>>()
+      return async (place, options, input) => {
+        const target = nearest(place.database, options, clock)
+        let run = runners.get(target)
+        if (!run) runners.set(target, run = runnerOn(target, known, single))
+        const rows = await run(place, valuesOf(known, input))
+        await saw(place.database, target, options)
+        return camelRows(rows)
+      }
+    },
+    write: (place, { isolation, timeoutMs }) => Transaction.open(place.database.writer, { isolation, readOnly: false, schema: place.schema, bucket: place.bucket, timeoutMs }),
+    async execute<Row extends QueryResultRow>(database: Database, statement: Statement) {
+      const { client, release } = await database.writer.take()
+      try {
+        const { rows } = await client.query<Row>(statement as QueryConfig)
+        release()
+        return rows
+      } catch (error) {
+        release(isLostConnection(error))
+        throw isContention(error) ? error : databaseFault(error, database.name)
+      }
+    },
+    async wrote(database, positions) {
+      if (database.replicas.length > 0) positions.advance(await database.position())
+    },
+    async close() { await Promise.all(databases.map((database) => database.close())) },
+  }
+}
+
+/**
+ * The way of a read (DESIGN.md, "Positions"): any replica for who does not mind; one that has all that the caller has seen; else the
+ * primary.
+ */
+function nearest(database: Database, { consistency, positions }: ReadOptions, clock: Clock): Target {
+  if (database.replicas.length === 0 || consistency === 'primary') return database.primary
+  if (consistency === 'eventual') return database.replicas[0] as Replica
+  if (positions.primaryUntil > clock.now()) return database.primary
+  const seen = positions.at(database.name)
+  return database.replicas.find((replica) => !seen || replica.covers(seen)) ?? database.primary
+}
+
+/** Reads advance the caller too: it never goes back in time. */
+async function saw(database: Database, target: Target, options: ReadOptions): Promise<void> {
+  if (database.replicas.length > 0 && options.consistency !== 'eventual') options.positions.advance(await database.positionOf(target))
+}
+
+/** One statement on one target: in a transaction of its own where row security must know the bucket, else bare, and in batches. */
+function runnerOn(target: Target, known: KnownStatement, single: boolean): (place: Place, values: unknown[]) => Promise<Record<string, unknown>[]> {
+  const batched = single && known.parameters.length > 0 ? createBatcher(target.lane, known) : undefined
+  return async (place, values) => {
+    if (place.bucket !== undefined) {
+      const results = await target.lane.burst([
+        { text: 'begin read only' }, { name: 'tenfold_bucket', text: `select set_config('tenfold.bucket', $1, true)`, values: [String(place.bucket)] }, { ...known, values }, { text: 'commit' },
+      ])
+      return results[2]?.rows ?? []
+    }
+    if (!batched) return (await target.lane.run({ ...known, values })).rows
+    const row = await batched(values)
+    return row ? [row] : []
+  }
+}

@@ -1,0 +1,38 @@
+import pg from 'pg'
+import { failed, isTenfoldError, type TenfoldError } from '../base/index.ts'
+
+/** Serialization failure and deadlock: the same transaction, run again, may succeed (Postgres manual, "Serialization Failure Handling"). */
+export function isContention(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '40001' || error.code === '40P01')
+}
+
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505'
+}
+
+const unavailable = new Set(['57P01', '57P02', '57P03', '53300', '53400', '08000', '08003', '08006', '08001', '08004', '25006'])
+const socketCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
+
+/** An error of the driver or the server as one of ours; anything else is answered as it is. */
+export function databaseFault(error: unknown, database: string): unknown {
+  if (isTenfoldError(error)) return error
+  if (error instanceof pg.DatabaseError) {
+    if (error.code === '57014' || error.code === '25P04') return failed('timeout', `A statement on ${database} passed its time limit.`, { cause: error })
+    if (error.code && unavailable.has(error.code)) return lostDatabase(database, error)
+    if (error.code === 'TF001') return failed('run-lost', 'Another process has taken over this run and goes on with it: ask for its outcome with the same key.', { cause: error, retryAfterMs: 1_000 })
+    if (error.code === '53100') return failed('database-unavailable', `The disk of the database ${database} is full: free some space; nothing that was acknowledged is lost.`, { cause: error, retryAfterMs: 5_000 })
+    return error
+  }
+  return isLostConnection(error) ? lostDatabase(database, error) : error
+}
+
+/** Whether the connection itself broke, so that what was sent may or may not have been done. */
+export function isLostConnection(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = (error as { code?: string }).code
+  return (code !== undefined && socketCodes.has(code)) || /Connection terminated|connection error and is not queryable|Client was closed/i.test(error.message)
+}
+
+function lostDatabase(database: string, cause: unknown): TenfoldError {
+  return failed('database-unavailable', `The database ${database} cannot be reached: try again shortly.`, { cause, retryAfterMs: 1_000 })
+}

@@ -1,0 +1,55 @@
+import pg from 'pg'
+import { databaseFault, isLostConnection } from './faults.ts'
+import { clientOptions, type Connection } from './pool.ts'
+import type { Statement } from './transaction.ts'
+
+/**
+ * A few connections that many callers share: known, read-only statements are written to them one behind the other without waiting
+ * (the extended protocol's pipeline), prepared once under their names. Nothing here is ever cancelled, since a cancel would hit a
+ * neighbour; the session's `statement_timeout` bounds each.
+ */
+export interface Lane {
+  run(statement: Statement): Promise<pg.QueryResult>
+  /** Statements that must stand next to each other, such as one inside its own transaction; answers all, in order. */
+  burst(statements: readonly Statement[]): Promise<pg.QueryResult[]>
+  close(): Promise<void>
+}
+
+export function createLane(name: string, connection: Connection, size: number): Lane {
+  const slots: (Promise<pg.Client> | undefined)[] = Array.from({ length: size }, () => undefined)
+  let next = 0
+
+  const client = (): Promise<pg.Client> => {
+    const slot = next = (next + 1) % size
+    return slots[slot] ??= connect(connection, () => { slots[slot] = undefined }).catch((error: unknown) => { slots[slot] = undefined; throw error })
+  }
+  const burst = async (statements: readonly Statement[], again = true): Promise<pg.QueryResult[]> => {
+    try {
+      const lane = await client()
+      const outcomes = await Promise.allSettled(statements.map((statement) => lane.query(statement as pg.QueryConfig)))
+      const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (failure) throw failure.reason
+      return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<pg.QueryResult>).value)
+    } catch (error) {
+      // Reads have no effect, so one that a dying connection took with it is sent once more on a fresh one.
+      if (again && isLostConnection(error)) return burst(statements, false)
+      throw databaseFault(error, name)
+    }
+  }
+  return {
+    burst,
+    run: async (statement) => (await burst([statement]))[0] as pg.QueryResult,
+    async close() {
+      const open = slots.splice(0).filter((slot) => slot !== undefined)
+      await Promise.allSettled(open.map(async (slot) => (await slot).end()))
+    },
+  }
+}
+
+async function connect(connection: Connection, onEnd: () => void): Promise<pg.Client> {
+  const client = new pg.Client({ ...clientOptions(connection, true), pipeline: true } as pg.ClientConfig)
+  client.on('error', onEnd)
+  client.on('end', onEnd)
+  await client.connect()
+  return client
+}

@@ -1,0 +1,52 @@
+import pg from 'pg'
+import { failed } from '../base/index.ts'
+import { databaseFault } from './faults.ts'
+import { columnTypes } from './types.ts'
+
+/** Where a Postgres is and who we are there. */
+export interface Connection { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string }
+
+export interface PoolOptions {
+  /** Connections at most. */
+  readonly max: number
+  /** How long a caller waits for one, in milliseconds. */
+  readonly waitMs: number
+}
+
+/** Connections to one Postgres, handed out one at a time, with a bound on the wait. */
+export interface ConnectionPool {
+  readonly name: string
+  /** A connection of one's own until `release`; `broken` throws it away. Errors: `pool-exhausted`, `database-unavailable`. */
+  take(): Promise<{ client: pg.PoolClient; release: (broken?: boolean) => void }>
+  usage(): { used: number; available: number; waiting: number; max: number }
+  close(): Promise<void>
+}
+
+export function clientOptions(connection: Connection, readOnly = false): pg.ClientConfig {
+  return {
+    ...connection, types: columnTypes, application_name: 'tenfold', keepAlive: true, connectionTimeoutMillis: 5_000,
+    // Bounds that hold even for what carries no limit of its own; a transaction sets a tighter one.
+    options: `-c TimeZone=UTC -c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000${readOnly ? ' -c default_transaction_read_only=on' : ''}`,
+  }
+}
+
+export function createPool(name: string, connection: Connection, options: PoolOptions): ConnectionPool {
+  const pool = new pg.Pool({ ...clientOptions(connection), max: options.max, connectionTimeoutMillis: options.waitMs, idleTimeoutMillis: 30_000, pipeline: true } as pg.PoolConfig)
+  pool.on('error', () => { /* an idle connection that broke is replaced at the next take */ })
+  const usage = () => ({ used: pool.totalCount - pool.idleCount, available: options.max - pool.totalCount + pool.idleCount, waiting: pool.waitingCount, max: options.max })
+  return {
+    name, usage,
+    async take() {
+      try {
+        const client = await pool.connect()
+        return { client, release: (broken = false) => client.release(broken) }
+      } catch (error) {
+        if (error instanceof Error && /timeout exceeded when trying to connect/.test(error.message)) {
+          throw failed('pool-exhausted', `No connection to ${name} became free in ${options.waitMs} ms: ${JSON.stringify(usage())}; shorten transactions, or raise the pool's max.`, { data: usage(), retryAfterMs: options.waitMs, cause: error })
+        }
+        throw databaseFault(error, name)
+      }
+    },
+    close: () => pool.end(),
+  }
+}

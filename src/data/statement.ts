@@ -1,0 +1,88 @@
+import { afterTick, fingerprint } from '../base/index.ts'
+import { camelName } from './builder.ts'
+import type { Lane } from './lane.ts'
+
+/** Stands for a field of the input while a statement is built. */
+class Slot {
+  readonly field: string
+  constructor(field: string) { this.field = field }
+}
+
+type Row = Record<string, unknown>
+
+/** A statement that was built once from placeholders: its text, and for each parameter the field or the constant that fills it. */
+export interface KnownStatement {
+  readonly name: string
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** Builds the statement once. `build` gets placeholders in the place of the input's fields. */
+export function knownStatement(build: (input: Record<string, unknown>) => { compile(): { sql: string; parameters: readonly unknown[] } }, fields: readonly string[]): KnownStatement {
+  const { sql, parameters } = build(Object.fromEntries(fields.map((field) => [field, new Slot(field)]))).compile()
+  return { name: `tenfold_${fingerprint(sql)}`, text: sql, parameters }
+}
+
+export function valuesOf(statement: KnownStatement, input: Row): unknown[] {
+  return statement.parameters.map((parameter) => parameter instanceof Slot ? input[parameter.field] : parameter)
+}
+
+/** Columns back in the words of the application. */
+export function camelRows(rows: readonly Row[]): Row[] {
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [camelName(name), value])))
+}
+
+/** More than this in one statement gains nothing and makes its neighbours wait. */
+const batchMax = 200
+
+/**
+ * Reads of at most one row by one statement, of one tick, asked as one: the inputs go as arrays, `unnest ... with ordinality` keeps
+ * them apart, and the statement itself stands inside, once for each (`cross join lateral`). One read alone goes as it is.
+ */
+export function createBatcher(lane: Lane, statement: KnownStatement): (values: unknown[]) => Promise<Row | undefined> {
+  let waiting: { values: unknown[]; resolve: (row: Row | undefined) => void; reject: (error: unknown) => void }[] = []
+  let batched: Promise<string> | undefined
+
+  const send = async () => {
+    const batch = waiting
+    waiting = []
+    for (let start = 0; start < batch.length; start += batchMax) void answer(batch.slice(start, start + batchMax))
+  }
+  const answer = async (batch: typeof waiting) => {
+    try {
+      const first = batch[0]
+      if (batch.length === 1 && first) return first.resolve((await lane.run({ ...statement, values: first.values })).rows[0] as Row | undefined)
+      const text = await (batched ??= batchText(lane, statement))
+      const columns = statement.parameters.map((_, index) => batch.map(({ values }) => values[index]))
+      const { rows } = await lane.run({ name: `${statement.name}_n`, text, values: columns })
+      const found = new Map((rows as Row[]).map((row) => [Number(row['batch_position']), row]))
+      batch.forEach(({ resolve }, index) => resolve(withoutPosition(found.get(index + 1))))
+    } catch (error) {
+      batched = undefined
+      for (const { reject } of batch) reject(error)
+    }
+  }
+  return (values) => new Promise((resolve, reject) => {
+    if (waiting.push({ values, resolve, reject }) === 1) afterTick(send)
+  })
+}
+
+function withoutPosition(row: Row | undefined): Row | undefined {
+  if (row) delete row['batch_position']
+  return row
+}
+
+/** The types of the parameters are the server's to say: it is asked once, by preparing the statement. */
+async function batchText(lane: Lane, statement: KnownStatement): Promise<string> {
+  const probe = `${statement.name}_types`
+  const [, described] = await lane.burst([
+    { text: `prepare ${probe} as ${statement.text}` },
+    { text: 'select parameter_types::text[] as types from pg_prepared_statements where name = $1', values: [probe] },
+    { text: `deallocate ${probe}` },
+  ])
+  const types = (described as { rows: [{ types: string[] }] } | undefined)?.rows[0].types ?? []
+  const names = types.map((_, index) => `p${index + 1}`)
+  const arrays = types.map((type, index) => `$${index + 1}::${type}[]`)
+  const inner = statement.text.replaceAll(/\$(\d+)/g, (_, number: string) => `batch.p${number}`)
+  return `select batch.position as batch_position, answer.* from unnest(${arrays.join(', ')}) with ordinality as batch(${[...names, 'position'].join(', ')}) cross join lateral (${inner}) as answer`
+}

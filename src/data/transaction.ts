@@ -1,0 +1,94 @@
+import type pg from 'pg'
+import { failed } from '../base/index.ts'
+import { databaseFault, isContention, isLostConnection } from './faults.ts'
+import type { ConnectionPool } from './pool.ts'
+
+export interface Statement { readonly text: string; readonly values?: readonly unknown[]; /** Prepared under this name, once for each connection. */ readonly name?: string }
+
+export interface TransactionOptions {
+  readonly isolation: 'repeatable read' | 'read committed'
+  readonly readOnly: boolean
+  /** The Postgres schema that unqualified names mean. */
+  readonly schema: string
+  /** What row security lets through; `all` for reads over every bucket of the database. */
+  readonly bucket: number | 'all' | undefined
+  /** Of each statement, in milliseconds. */
+  readonly timeoutMs: number
+}
+
+const place = {
+  name: 'tenfold_place',
+  text: `select set_config('search_path', $1, true), set_config('tenfold.bucket', $2, true), set_config('statement_timeout', $3, true)`,
+}
+
+/**
+ * One transaction on one connection. What belongs together is sent together (the driver pipelines): its opening goes out with its
+ * first statement, its last statements with its COMMIT.
+ */
+export class Transaction {
+  readonly #client: pg.PoolClient
+  readonly #release: (broken?: boolean) => void
+  readonly #pool: string
+  #ended = false
+
+  private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: string) {
+    this.#client = client
+    this.#release = release
+    this.#pool = pool
+  }
+
+  static async open(pool: ConnectionPool, options: TransactionOptions): Promise<Transaction> {
+    const { client, release } = await pool.take()
+    const transaction = new Transaction(client, release, pool.name)
+    // A fault of these comes back with the first statement's: the transaction is then aborted, or the connection gone.
+    const ignore = () => {}
+    client.query(`begin isolation level ${options.isolation}${options.readOnly ? ' read only' : ''}`).catch(ignore)
+    if (options.bucket === 'all') client.query('set local role tenfold_scan').catch(ignore)
+    client.query({ ...place, values: [options.schema, String(options.bucket ?? ''), String(Math.max(1, Math.ceil(options.timeoutMs)))] }).catch(ignore)
+    return transaction
+  }
+
+  async query<Row extends pg.QueryResultRow = pg.QueryResultRow>(statement: Statement): Promise<pg.QueryResult<Row>> {
+    if (this.#ended) throw failed('definition', 'A statement was run after its transaction had ended: await every use of ctx.db inside the handler.')
+    try {
+      return await this.#client.query<Row>(statement as pg.QueryConfig)
+    } catch (error) {
+      throw isContention(error) ? error : databaseFault(error, this.#pool)
+    }
+  }
+
+  /**
+   * Sends the last statements and COMMIT in one burst. COMMIT is never cancelled. Errors: contention as the driver's own error;
+   * `outcome-unknown` when the connection broke after COMMIT was sent.
+   */
+  async commit(last: readonly Statement[] = []): Promise<pg.QueryResult[]> {
+    this.#ended = true
+    const sent = last.map((statement) => this.#client.query(statement as pg.QueryConfig))
+    sent.push(this.#client.query('set local statement_timeout = 0'), this.#client.query('commit'))
+    const outcomes = await Promise.allSettled(sent)
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as unknown
+    const done = outcomes.at(-1)
+    if (done?.status === 'fulfilled' && done.value.command === 'COMMIT') {
+      this.#release()
+      return outcomes.slice(0, last.length).map((outcome) => (outcome as PromiseFulfilledResult<pg.QueryResult>).value)
+    }
+    if (done?.status === 'rejected' && isLostConnection(done.reason)) {
+      this.#release(true)
+      const before = outcomes.slice(0, -1).every((outcome) => outcome.status === 'fulfilled' || isLostConnection(outcome.reason))
+      if (before) throw failed('outcome-unknown', `The connection to ${this.#pool} broke while a change was being committed: repeat the request with the same key to learn its outcome.`, { cause: done.reason })
+    } else this.#release()
+    if (failure === undefined) throw failed('internal', `A transaction on ${this.#pool} had failed before its COMMIT.`)
+    throw isContention(failure) ? failure : databaseFault(failure, this.#pool)
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#ended) return
+    this.#ended = true
+    try {
+      await this.#client.query('rollback')
+      this.#release()
+    } catch {
+      this.#release(true)
+    }
+  }
+}

@@ -1,0 +1,5 @@
+export { emitStatement, state, type Stated } from './emit.ts'
+export { headOf, type LoggedEvent } from './log.ts'
+export { rebuildProjection } from './rebuild.ts'
+export { isIdle, relay, type RelayOptions } from './relay.ts'
+export { registerSubscribers } from './subscribers.ts'

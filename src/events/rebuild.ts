@@ -1,0 +1,23 @@
+import type { SubscriberDefinition } from '../app/index.ts'
+import { type Clock, failed } from '../base/index.ts'
+import { type Data, snakeName } from '../data/index.ts'
+
+/**
+ * Empties a projection and lets it take all kept events again, under a new generation (its old records say nothing about that one).
+ * Paused first in every database, so that nothing is delivered meanwhile; killed half-way, it stays paused until this is run again.
+ * Errors: `definition` when it is no projection.
+ */
+export async function rebuildProjection(data: Data, clock: Clock, projection: SubscriberDefinition, empty: (table: string, database: Data['databases'][number]) => Promise<void>): Promise<void> {
+  if (!projection.tables) throw failed('definition', `${projection.name} is no projection: only a projection can be rebuilt, since an 'on' may do what cannot be done twice.`)
+  for (const database of data.databases) {
+    const paused = () => data.execute(database, {
+      text: `update tenfold.subscribers set lease_until = 'infinity', epoch = epoch + 1 where name = $1 and (lease_until is null or lease_until < $2 or lease_until = 'infinity') returning 1`, values: [projection.name, new Date(clock.now())],
+    })
+    while ((await paused()).length === 0) await clock.sleep(25)
+  }
+  for (const database of data.databases) for (const table of projection.tables) await empty(`${snakeName(projection.module.name)}.${snakeName(table)}`, database)
+  for (const database of data.databases) {
+    await data.execute(database, { text: 'delete from tenfold.parked where subscriber = $1', values: [projection.name] })
+    await data.execute(database, { text: 'update tenfold.subscribers set position = 0, generation = generation + 1, lease_until = null where name = $1', values: [projection.name] })
+  }
+}

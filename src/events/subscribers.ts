@@ -1,0 +1,31 @@
+import type { Data, Database } from '../data/index.ts'
+
+/** A subscriber's place in one database's log, held by one process at a time. */
+export interface Place { readonly name: string; readonly position: number; readonly generation: number; readonly epoch: number }
+
+const leaseMs = 30_000
+
+/** New subscribers begin with what is kept: an `on` that was added today hears of what still stands in the log. */
+export async function registerSubscribers(data: Data, database: Database, names: readonly string[]): Promise<void> {
+  await data.execute(database, { text: 'insert into tenfold.subscribers (name) select unnest($1::text[]) on conflict do nothing', values: [names] })
+}
+
+export async function positions(data: Data, database: Database): Promise<Map<string, number>> {
+  const rows = await data.execute<{ name: string; position: number }>(database, { name: 'tenfold_positions', text: 'select name, position from tenfold.subscribers' })
+  return new Map(rows.map(({ name, position }) => [name, position]))
+}
+
+export async function lease(data: Data, database: Database, name: string, nowMs: number): Promise<Place | undefined> {
+  const [row] = await data.execute<{ name: string; position: number; generation: number; epoch: number }>(database, {
+    name: 'tenfold_lease', text: `update tenfold.subscribers set epoch = epoch + 1, lease_until = $3 where name = $1 and (lease_until is null or lease_until < $2) returning name, position, generation, epoch`,
+    values: [name, new Date(nowMs), new Date(nowMs + leaseMs)],
+  })
+  return row
+}
+
+/** Moves on, and lets go. A process that lost its lease moves nothing: what it did is found done by the next one. */
+export async function advance(data: Data, database: Database, place: Place, position: number): Promise<void> {
+  await data.execute(database, {
+    name: 'tenfold_advance', text: 'update tenfold.subscribers set position = greatest(position, $3), lease_until = null where name = $1 and epoch = $2', values: [place.name, place.epoch, position],
+  })
+}

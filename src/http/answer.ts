@@ -1,0 +1,73 @@
+import { hash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type FileRef, kindOf, type RouteDefinition } from '../app/index.ts'
+import { milliseconds } from '../base/index.ts'
+import type { Call, Platform } from '../calls/index.ts'
+
+/** On every response. There is no page here that a browser should run or frame. */
+export const securityHeaders = {
+  'x-content-type-options': 'nosniff', 'content-security-policy': `default-src 'none'; frame-ancestors 'none'`, 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY',
+} as const
+
+/** A frozen answer is shared from the cache: it is written out, and its tag computed, once. */
+const written = new WeakMap<object, { text: string; etag: string }>()
+
+export type Answerer = (request: FastifyRequest, reply: FastifyReply, answer: unknown) => unknown
+
+/** Writes a route's answers: status, headers, JSON, or a file's bytes. */
+export function answerer(platform: Platform, route: RouteDefinition): Answerer {
+  const cacheControl = cacheControlOf(route)
+  const isFile = kindOf(route.procedure.output) === 'file'
+  return (request, reply, answer) => {
+    reply.header('cache-control', cacheControl)
+    if (isFile) return sendFile(platform, reply, answer as FileRef)
+    if (route.location) reply.header('location', route.location(answer))
+    reply.code(route.status)
+    if (route.status === 204) return reply.send()
+    const { text, etag } = write(answer)
+    if (route.method === 'GET') {
+      reply.header('etag', etag)
+      if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send()
+    }
+    return reply.header('content-type', 'application/json; charset=utf-8').send(text)
+  }
+}
+
+function write(answer: unknown): { text: string; etag: string } {
+  const shared = answer !== null && typeof answer === 'object' && Object.isFrozen(answer)
+  const known = shared ? written.get(answer) : undefined
+  if (known) return known
+  const text = JSON.stringify(answer ?? null)
+  const made = { text, etag: `"${hash('sha256', text, 'base64url').slice(0, 27)}"` }
+  if (shared) written.set(answer, made)
+  return made
+}
+
+/** RFC 9110, section 13.1.2: weak comparison. */
+function matches(header: string | undefined, etag: string): boolean {
+  return header !== undefined && (header.trim() === '*' || header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag))
+}
+
+async function sendFile(platform: Platform, reply: FastifyReply, file: FileRef): Promise<unknown> {
+  const stream = await platform.files.read(file)
+  return reply.headers({ 'content-type': file.type, 'content-length': file.bytes, etag: `"${file.sha256.slice(0, 27)}"`, 'content-disposition': `inline; filename="${file.name.replaceAll(/[^\w.-]+/g, '-')}"` })
+    .send(Readable.fromWeb(stream as never)) // Node's and the DOM's stream types differ in name only
+}
+
+function cacheControlOf({ edge, auth, method }: RouteDefinition): string {
+  if (edge && method === 'GET') {
+    const stale = edge.staleWhileRevalidate ? `, stale-while-revalidate=${milliseconds(edge.staleWhileRevalidate) / 1000}` : ''
+    return `public, max-age=${milliseconds(edge.maxAge) / 1000}${stale}`
+  }
+  if (method !== 'GET') return 'no-store'
+  return auth['~auth'] === 'public' ? 'no-cache' : 'private, no-cache'
+}
+
+/** The limits that counted this request: the RateLimit header fields (draft-ietf-httpapi-ratelimit-headers-10). */
+export function limitHeaders(reply: FastifyReply, call: Call): void {
+  const limits = call.arrival?.limits ?? []
+  if (limits.length === 0) return
+  reply.header('ratelimit-policy', limits.map(({ name, limit }) => `"${name}";q=${limit}`).join(', '))
+  reply.header('ratelimit', limits.map(({ name, remaining, resetSeconds }) => `"${name}";r=${remaining};t=${resetSeconds}`).join(', '))
+}

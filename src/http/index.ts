@@ -1,0 +1,2 @@
+export { type Check, createOpsServer } from './ops.ts'
+export { createServer, type HttpOptions } from './server.ts'

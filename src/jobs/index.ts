@@ -1,0 +1,5 @@
+export { ask, type Asked, enqueueStatement } from './enqueue.ts'
+export { acknowledgeWith, depth } from './queue.ts'
+export { leaseMs, runColumns, type RunRow } from './row.ts'
+export { enqueueScheduled, nextRun } from './schedule.ts'
+export { createWorker, type Worker } from './worker.ts'

@@ -1,0 +1,85 @@
+import type { JobDefinition } from '../app/index.ts'
+import { backoffMs, type Clock, Crash, type Random } from '../base/index.ts'
+import type { Data, Database } from '../data/index.ts'
+import type { Logs, Metrics } from '../observe/index.ts'
+import { acknowledge, bury, putBack, renew, takeDue, takeLimited } from './queue.ts'
+import { leaseMs, type RunRow } from './row.ts'
+
+export interface WorkerOptions {
+  readonly data: Data; readonly clock: Clock; readonly random: Random; readonly logs: Logs; readonly metrics: Metrics
+  readonly jobs: ReadonlyMap<string, JobDefinition>
+  /** Jobs of this process at once. */
+  readonly concurrency: number
+  /** Does the work of a row. `acknowledged` says that its end has committed already. */
+  perform(row: RunRow, database: Database): Promise<'done' | 'acknowledged'>
+}
+
+export interface Worker {
+  /** Takes what is due, as far as there is room, and starts it. Answers whether anything was taken. */
+  pass(database: Database): Promise<boolean>
+  /** Resolves when nothing is being worked on. */
+  idle(): Promise<void>
+  running(): number
+}
+
+/** An action is never given up by count: its backstop says when it ends. Unless even undoing fails this often. */
+const actionTriesMax = 100
+const pauseMs = { base: 1_000, most: 600_000 }
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { data, clock, jobs } = options
+  const limited = [...jobs.values()].filter((job) => job.concurrency !== undefined)
+  const limitedNames = limited.map(({ name }) => name)
+  const working = new Map<Promise<void>, { row: RunRow; database: Database }>()
+  let renewedAt = clock.monotonic()
+
+  const start = (row: RunRow, database: Database) => {
+    const work = workOff(options, row, database).finally(() => working.delete(work))
+    working.set(work, { row, database })
+  }
+  const room = () => options.concurrency - working.size
+  return {
+    async pass(database) {
+      if (working.size > 0 && clock.monotonic() - renewedAt > leaseMs / 3) {
+        renewedAt = clock.monotonic()
+        await renew(data, database, [...working.values()].filter((work) => work.database === database).map(({ row }) => row), clock.now())
+      }
+      if (room() <= 0) return false
+      const taken = await takeDue(data, database, room(), clock.now(), { not: limitedNames })
+      for (const job of limited) if (room() > taken.length) taken.push(...await takeLimited(data, database, job.name, job.concurrency ?? 1, room() - taken.length, clock.now()))
+      for (const row of taken) start(row, database)
+      return taken.length > 0
+    },
+    async idle() { while (working.size > 0) await Promise.allSettled(working.keys()) },
+    running: () => working.size,
+  }
+}
+
+async function workOff(options: WorkerOptions, row: RunRow, database: Database): Promise<void> {
+  const { data, clock, random, logs, metrics } = options
+  const began = clock.monotonic()
+  let outcome = 'done'
+  try {
+    try {
+      if (await options.perform(row, database) === 'done' && row.kind === 'job') await acknowledge(data, database, [row])
+    } catch (error) {
+      // The hostile stage: the worker "died". Its lease would end; here the work is found again at once, and no try is lost.
+      if (error instanceof Crash) return await putBack(data, database, row, clock.now(), error.message, true)
+      const reason = error instanceof Error ? error.message : String(error)
+      const tries = row.kind === 'job' ? options.jobs.get(row.name)?.tries ?? 1 : actionTriesMax
+      outcome = row.tries >= tries ? 'dead' : 'failed'
+      const fields = { job: row.name, id: row.id, tries: row.tries, reason }
+      if (outcome === 'dead') {
+        logs.error('a job gave up: it is a dead letter', fields)
+        await bury(data, database, row, reason, clock.now())
+      } else {
+        logs.warn('a job failed and will be tried again', fields)
+        await putBack(data, database, row, clock.now() + 100 + backoffMs(random, row.tries, pauseMs.base, pauseMs.most), reason)
+      }
+    }
+  } catch (error) {
+    // The database did not take the outcome: the lease ends, and the work is found again.
+    logs.error('the outcome of a job could not be written', { job: row.name, id: row.id, reason: String(error) })
+  }
+  metrics.histogram('tenfold_job_duration_seconds', 'How long jobs ran, by outcome', { job: row.name, outcome }).observe((clock.monotonic() - began) / 1000)
+}

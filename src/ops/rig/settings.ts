@@ -1,0 +1,44 @@
+import { failed } from '../../base/errors.ts'
+
+/** What a Postgres is set to: names as in `postgresql.conf`, memory and times with their unit (`64MB`, `150ms`). */
+export type PostgresSettings = Readonly<Record<string, string | number>>
+
+/** One small machine, reached only from itself, whose data can later be moved away by logical replication without a restart. */
+const usual: PostgresSettings = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: 100,
+  shared_buffers: '128MB',
+  wal_level: 'logical',
+  max_slot_wal_keep_size: '2GB', // a standby or a move that never comes back must not fill the disk
+  io_method: 'sync', // three processes fewer than `worker`
+  jit: 'off', // compiling costs more than our short statements
+  TimeZone: 'UTC',
+  log_timezone: 'UTC',
+  log_min_messages: 'warning',
+  log_line_prefix: '%m [%p] ',
+}
+
+/** For tests: what is lost when the machine goes down, and never when only Postgres does. */
+const notDurable: PostgresSettings = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }
+
+/**
+ * The text of `tenfold.conf`. It is a file, and not a command line, so that ALTER SYSTEM still has the last word.
+ * Errors: `start`, for a name that can't be one.
+ */
+export function settingsFile(settings: PostgresSettings, options: { durable: boolean }): string {
+  const lines = Object.entries({ ...usual, ...options.durable ? {} : notDurable, ...settings }).map(([name, value]) => {
+    if (!/^[a-z_]\w*(\.[a-z_]\w*)?$/i.test(name)) throw failed('start', `Postgres knows no setting ${name}: take it out of the settings, or correct its name.`)
+    return `${name} = ${quoted(value)}`
+  })
+  return `# Written by Tenfold at every start. What ALTER SYSTEM sets counts more.\n${lines.join('\n')}\n`
+}
+
+function quoted(value: string | number): string {
+  return typeof value === 'number' ? String(value) : `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n')}'`
+}
+
+/** The value of `primary_conninfo`, in the form of libpq. */
+export function connectionInfo(fields: Readonly<Record<string, string | number>>): string {
+  return Object.entries(fields).map(([name, value]) => `${name}='${String(value).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`).join(' ')
+}

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { plainEnvironment, type SystemUser } from '../../base/process.ts'
+
+/**
+ * Runs a program that must not outlive us, however we end. A killed process can't clean up after itself, so a watcher does it: a
+ * shell that reads from a pipe whose other end only we hold. The kernel closes our end when we are gone, the read ends, and the
+ * watcher signals the program. The program itself takes the place of the shell that started it (`exec`), so its number is the one
+ * we know; the watcher is nobody's child, since a server like Postgres is startled by children that it doesn't know. (A program
+ * that nobody reaps is gone too: in a container the first process often doesn't.)
+ *
+ * Both are in a session of their own: Ctrl-C in a terminal reaches us and not them, so that we can drain first.
+ */
+const script = `
+signal=$1 target=$2$$
+shift 2
+gone() {
+  kill -0 $$ || return 0
+  read -r state </proc/$$/stat && case $state in *") Z "*) return 0 ;; esac
+  return 1
+}
+(
+  (
+    read -r farewell <&3 && exit 0
+    kill -s "$signal" -- "$target"
+    tries=100
+    while [ "$tries" -gt 0 ]; do
+      gone && exit 0
+      sleep 0.2 || sleep 1
+      tries=$((tries - 1))
+    done
+    kill -s QUIT -- "$target"
+  ) </dev/null >/dev/null 2>&1 &
+)
+exec "$@" 3<&-
+`
+
+export interface SuperviseOptions {
+  readonly directory: string
+  readonly user?: SystemUser | undefined
+  /** How the program is asked to end when we are gone. After 20 s it is told to, with SIGQUIT. */
+  readonly lastSignal: 'INT' | 'QUIT' | 'TERM' | 'KILL'
+  /** Signals its children with it. */
+  readonly whole?: boolean
+  /** What it finds on its standard input; nothing, unless given. */
+  readonly input?: string
+}
+
+export interface Ended { readonly code: number | null; readonly log: string }
+
+export interface Supervised {
+  /** Undefined when it could not even be started. */
+  readonly pid: number | undefined
+  /** Resolves when the program is gone, with its exit code (null after a signal) and the last lines that it wrote to stderr. */
+  readonly ended: Promise<Ended>
+  /** Whether waiting for it keeps our process alive; it does, unless told otherwise. */
+  keepsAlive(keep: boolean): void
+  signal(name: NodeJS.Signals): void
+}
+
+const logLines = 50
+const logCharacters = 16_384
+
+export function supervise(command: string, args: readonly string[], options: SuperviseOptions): Supervised {
+  const child = spawn('/bin/sh', ['-c', script, 'tenfold', options.lastSignal, options.whole ? '-' : '', command, ...args], {
+    cwd: options.directory, ...options.user, detached: true, env: plainEnvironment,
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'ignore', 'pipe', 'pipe'],
+  })
+  const pipes = child.stdio.filter((pipe) => pipe !== null && pipe !== undefined) as Socket[]
+  for (const pipe of pipes) pipe.on('error', () => {}) // the program may end before it has read
+  child.stdin?.end(options.input)
+  return {
+    pid: child.pid,
+    ended: ending(child),
+    keepsAlive(keep) {
+      for (const handle of [child, ...pipes]) {
+        if (keep) handle.ref()
+        else handle.unref()
+      }
+    },
+    signal(name) { if (child.exitCode === null && child.signalCode === null) child.kill(name) },
+  }
+}
+
+function ending(child: ChildProcess): Promise<Ended> {
+  let log = ''
+  const stderr = child.stderr as Readable
+  stderr.setEncoding('utf8').on('data', (text: string) => { log = (log + text).slice(-logCharacters) })
+  const lines = () => log.trimEnd().split('\n').slice(-logLines).join('\n')
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ code: null, log: `${lines()}\n${error.message}` }))
+    child.once('exit', (code) => {
+      ;(child.stdio[3] as Socket).end('gone\n')
+      const answer = () => resolve({ code, log: lines() })
+      if (stderr.closed) return answer()
+      // its children may write for a moment more, and one that hangs may hold the pipe for long
+      const patience = setTimeout(() => stderr.destroy(), 250)
+      stderr.once('close', () => {
+        clearTimeout(patience)
+        answer()
+      })
+    })
+  })
+}

@@ -1,0 +1,80 @@
+import { resolve } from 'node:path'
+import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
+import { deriveKey, failed, resolveSecret } from '../base/index.ts'
+import { type AppliedFile, type DatabaseConfig, migrate } from '../data/index.ts'
+import type { Logs } from '../observe/index.ts'
+import { startPostgres, type PostgresServer } from '../ops/rig/postgres.ts'
+import type { Topology } from '../topology/index.ts'
+import { masterSecret, openDataDirectory } from './data-directory.ts'
+
+export interface Embedded {
+  readonly config: DatabaseConfig
+  /** Resolves, with what to say, when the server is gone and could not be brought back. */
+  readonly lost: Promise<Error>
+  stop(): Promise<void>
+}
+
+/** A server that ends by itself more often than this in a minute is not brought back. */
+const restartsMax = 5
+
+/** Stage 1's database: an embedded Postgres, migrated, and started again when it dies. */
+export async function startEmbedded(options: { app: AppDefinition; directory: string; secret: Uint8Array; logs: Logs; status: (text: string) => void }): Promise<Embedded> {
+  const { app, directory, secret, logs, status } = options
+  let server = await startPostgres({ directory, onStatus: status })
+  const { name, application } = namesOf(app, secret)
+  const admin = { host: server.host, port: server.port, user: server.user, password: server.password }
+  try {
+    await migrateOn(server, options)
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+  let stopping = false
+  const { promise: lost, resolve: giveUp } = Promise.withResolvers<Error>()
+  const watch = async (current: PostgresServer, restarts: number): Promise<void> => {
+    const { expected, log } = await current.exited
+    if (expected || stopping) return
+    logs.error('Postgres ended by itself and is started again', { log })
+    if (restarts >= restartsMax) return giveUp(failed('start', `Postgres ended ${restarts + 1} times by itself. Its last words: ${log}`))
+    try {
+      server = await startPostgres({ directory, port: admin.port })
+      void watch(server, restarts + 1)
+    } catch (error) {
+      giveUp(error as Error)
+    }
+  }
+  void watch(server, 0)
+  return {
+    config: { name, primary: { host: admin.host, port: admin.port, ...application, database: name }, replicas: [] },
+    lost,
+    async stop() { stopping = true; await server.stop() },
+  }
+}
+
+/** The database's name, and the role that the application runs as. */
+function namesOf(app: AppDefinition, secret: Uint8Array) {
+  return { name: app.name.replaceAll(/\W+/g, '_').toLowerCase(), application: { user: 'tenfold_app', password: deriveKey(secret, 'database role').toString('hex') } }
+}
+
+function migrateOn(server: PostgresServer, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {
+  const { name, application } = namesOf(app, secret)
+  const admin = { host: server.host, port: server.port, user: server.user, password: server.password, database: name }
+  return migrate({ admin, create: true, dryRun, application, modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })
+}
+
+/** Migrates the application's database, and starts nothing else. Errors: `topology`, `start`, `migration`. */
+export async function migrateApplication(app: App<any, any, any>, topology: Topology<any>, options: { dryRun: boolean; status: (text: string) => void }): Promise<AppliedFile[]> {
+  const definition = appDefinition(app)
+  if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: this version migrates stage single.`)
+  const directory = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
+  try {
+    const server = await startPostgres({ directory: directory.file('postgres'), onStatus: options.status })
+    try {
+      return await migrateOn(server, { app: definition, secret: topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path), status: options.status }, options.dryRun)
+    } finally {
+      await server.stop()
+    }
+  } finally {
+    await directory.release()
+  }
+}

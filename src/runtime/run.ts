@@ -1,0 +1,115 @@
+import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { type App, appDefinition, type Caller, definitionOf, type Kind, type Procedure } from '../app/index.ts'
+import { failed, Positions, resolveSecret, systemClock, systemRandom } from '../base/index.ts'
+import type { Call } from '../calls/index.ts'
+import { createOpsServer } from '../http/index.ts'
+import { createLogs, type LogLevel, startTrace } from '../observe/index.ts'
+import { deadlineIn } from '../resilience/index.ts'
+import { assertTopology, type SingleTopology, type Topology } from '../topology/index.ts'
+import { startBackground } from './background.ts'
+import { createEngine, type Engine } from './engine.ts'
+import { masterSecret, openDataDirectory } from './data-directory.ts'
+import { startEmbedded } from './embedded.ts'
+import { assertPortFree } from './ports.ts'
+import { readinessChecks } from './readiness.ts'
+
+export interface RunOptions {
+  /** Told what is being done, in words, while it starts. */
+  readonly status?: (text: string) => void
+  readonly logLevel?: LogLevel
+  /** Runs after the migrations, before the first request: such as filling an empty catalogue. */
+  readonly prepare?: (running: Pick<Running, 'call'>) => Promise<void>
+}
+
+export interface Running {
+  readonly urls: { readonly web: string; readonly ops: string }
+  /** Calls a procedure from inside, as nobody. */
+  call<In, Out>(procedure: Procedure<Kind, In, Out>, input: NoInfer<In>, options?: { as?: Caller }): Promise<Out>
+  /** Leaves quietly: unready, no new work, what was taken is finished, everything closed. */
+  stop(): Promise<void>
+  /** Resolves when it has left; rejects when it had to leave by itself. */
+  readonly stopped: Promise<void>
+}
+
+/** Runs an application as its topology says. Errors: `topology`, `start`, `migration`, each one sentence with its remedy. */
+export async function run(app: App<any, any, any>, topology: Topology<any>, options: RunOptions = {}): Promise<Running> {
+  const definition = appDefinition(app)
+  assertTopology(definition, topology)
+  if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: this version starts stage single; the topology itself is valid.`)
+  const { host, ports } = { host: topology.host ?? '127.0.0.1', ports: topology.ports ?? { web: 3000, ops: 3001 } }
+  await assertPortFree(host, ports.web, 'PORT')
+  await assertPortFree(host, ports.ops, 'OPS_PORT')
+  const closing: (() => Promise<void>)[] = []
+  const close = async () => { for (const end of closing.splice(0).toReversed()) await end() }
+  try {
+    return await start(topology, { host, ports, closing, close }, definition, options)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Place { host: string; ports: { web: number; ops: number }; closing: (() => Promise<void>)[]; close: () => Promise<void> }
+
+async function start(topology: SingleTopology, { host, ports, closing, close }: Place, app: ReturnType<typeof appDefinition>, { status = () => {}, logLevel = 'info', prepare }: RunOptions): Promise<Running> {
+  const directory = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
+  closing.push(() => directory.release())
+  const secret = topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path)
+  const logs = createLogs({ level: logLevel })
+  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status })
+  closing.push(() => database.stop())
+  const engine = await createEngine({
+    app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: { databases: [database.config], pool: { max: 10, waitMs: 2_000 } },
+    dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [] }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
+    capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
+  })
+  closing.push(() => engine.close())
+  const call: Running['call'] = (procedure, input, more = {}) => callInside(engine, procedure, input, more.as ?? null)
+  await prepare?.({ call })
+  let draining = false
+  const ops = await createOpsServer(engine.platform, readinessChecks(engine), () => draining)
+  const background = startBackground(engine)
+  await engine.server.listen({ host, port: ports.web })
+  await ops.listen({ host, port: ports.ops })
+  const stop = once(async () => {
+    draining = true
+    await engine.server.close()
+    await background.stop()
+    await ops.close()
+    await close()
+  })
+  const urls = { web: addressOf(engine.server, host), ops: addressOf(ops, host) }
+  const { promise: stopped, resolve: left, reject: fell } = Promise.withResolvers<void>()
+  stopped.catch(() => { /* whoever waits for it hears of it */ })
+  void database.lost.then((error) => stop().then(() => fell(error), () => fell(error)))
+  return { urls, call, stopped, stop: () => stop().then(left) }
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined
+  return () => done ??= work()
+}
+
+function addressOf({ server }: FastifyInstance, host: string): string {
+  return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${(server.address() as AddressInfo).port}`
+}
+
+function resolved(topology: SingleTopology): Record<string, Record<string, string>> {
+  return Object.fromEntries(Object.entries(topology.dependencies ?? {}).map(([name, config]) => [name,
+    Object.fromEntries(Object.entries(config).map(([key, value]) => [key, resolveSecret(value, `dependencies.${name}.${key}`)]))]))
+}
+
+/** How long a call from inside may take: it is an operator's or a start-up's, such as an import. */
+const insideMs = 60_000
+
+async function callInside<In, Out>(engine: Engine, procedure: Procedure<Kind, In, Out>, input: In, caller: Caller): Promise<Out> {
+  const { platform } = engine
+  const trace = startTrace(platform.random, undefined)
+  const call: Call = {
+    procedure: definitionOf(procedure), input, caller, positions: new Positions(), deadline: deadlineIn(platform.clock, insideMs), trace, log: platform.logs.of(trace),
+    key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(),
+  }
+  return await platform.way(call.procedure)(call) as Out
+}

@@ -1,0 +1,1 @@
+export { type FileStore, folderFiles } from './files.ts'

@@ -1,0 +1,2 @@
+export { testApp, type TestApp, type TestAppOptions } from './app.ts'
+export { type MovableClock, movableClock } from './clock.ts'
