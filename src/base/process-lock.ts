@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { hash } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { createFile, isMissing, replaceFile } from './private-files.ts'
 import { processStamp } from './process.ts'

@@ -28,6 +28,7 @@ export function runCommand(command: string, args: readonly string[], options: { 
 
 /** An opaque text that no other process of that number ever has, or undefined when there is none alive. A zombie is dead. */
 export async function processStamp(pid: number): Promise<string | undefined> {
+  if (!(pid > 0)) return undefined
   if (process.platform !== 'linux') {
     const { output } = await runCommand('ps', ['-o', 'stat=,lstart=', '-p', String(pid)])
     return /^\s*$|^\s*Z/.test(output) ? undefined : output.trim().replace(/^\S+\s+/, '')
