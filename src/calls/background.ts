@@ -4,7 +4,7 @@ import type { Database } from '../data/index.ts'
 import type { LoggedEvent } from '../events/index.ts'
 import { acknowledgeWith, type RunRow } from '../jobs/index.ts'
 import { startTrace } from '../observe/index.ts'
-import { deadlineIn } from '../resilience/index.ts'
+import { deadlineIn, raceDeadline } from '../resilience/index.ts'
 import type { Call, Platform } from './call.ts'
 import { transactional } from './command.ts'
 import { resume } from './durable.ts'
@@ -57,7 +57,7 @@ export function createBackground(platform: Platform): Background {
   async function performCommand(job: JobDefinition, row: RunRow): Promise<'acknowledged'> {
     const call = await callOf(platform, asCommand(job, job.run), row.input, { key: row.id, timeoutMs: job.timeoutMs, traceparent: row.traceparent, caller: row.caller })
     rows.set(call, row)
-    await commandJob(call)
+    await inTime(platform, call, job.name, commandJob(call))
     if (hostility) {
       hostility.note('job twice command')
       // Its acknowledgement has committed with its writes: the second time it must find that it is not the owner any more.
@@ -73,13 +73,18 @@ async function performAction(platform: Platform, job: JobDefinition, row: RunRow
   if (row.tries > 1) await loadRecords(platform.data, run)
   const call = await callOf(platform, asAction(job), row.input, { key: row.id, timeoutMs: job.timeoutMs, traceparent: row.traceparent, caller: row.caller })
   const once = () => job.run(actionContext(platform, { ...call, run, path: '', now: run.startedAt }), row.input)
-  await once()
+  await inTime(platform, call, job.name, once())
   if (platform.hostility) {
     platform.hostility.note('job twice action')
     await once().catch((error: unknown) => { if (!(error instanceof Crash)) throw error })
     platform.hostility.mayCrash(`before the job ${job.name} is acknowledged`)
   }
   return 'done'
+}
+
+/** A handler that does not heed its time limit is left behind: its lease ends it for others, its fences refuse what it still writes. */
+function inTime<T>(platform: Platform, call: Call, name: string, work: Promise<T>): Promise<T> {
+  return raceDeadline(platform.clock, call.deadline, 0, work, () => failed('timeout', `The job ${name} passed its time limit.`))
 }
 
 interface CallOptions { key: string; timeoutMs: number; traceparent: string | null; caller?: Call['caller']; record?: Call['record'] }

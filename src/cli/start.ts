@@ -1,4 +1,5 @@
 import { systemClock } from '../base/index.ts'
+import type { LogLevel } from '../observe/index.ts'
 import { run } from '../runtime/index.ts'
 import type { Config } from './config.ts'
 
@@ -24,7 +25,7 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
     const outside = await config.before?.()
     try {
       const running = await run(config.app, config.topology, {
-        status: say, logLevel: quiet ? 'warn' : process.env['TENFOLD_LOG'] as 'info' | undefined ?? 'warn', ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, args }) } : {}),
+        status: say, logLevel: logLevel(quiet), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, args }) } : {}),
       })
       for (const line of config.ready?.(running.urls) ?? []) say(line)
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at ${running.urls.web} (ops ${running.urls.ops})\n`)
@@ -40,6 +41,13 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
       if (interrupted) process.stderr.write('  left\n')
     }
   },
+}
+
+/** Request by request into a log; a terminal is for people. TENFOLD_LOG says otherwise. */
+function logLevel(quiet: boolean): LogLevel {
+  const said = process.env['TENFOLD_LOG']
+  if (said === 'debug' || said === 'info' || said === 'warn' || said === 'error' || said === 'silent') return said
+  return quiet || process.stderr.isTTY ? 'warn' : 'info'
 }
 
 /** The first signal asks, the second insists. */

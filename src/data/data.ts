@@ -4,7 +4,7 @@ import { placeholdersOf, readsOn, snakeName } from './builder.ts'
 import { createDatabase, type Database, type DatabaseConfig, type Replica, type Target } from './database.ts'
 import type { PoolOptions } from './pool.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
-import { isContention, isLostConnection, databaseFault } from './faults.ts'
+import { databaseFault, isContention, isLostConnection, isWriteInReadOnly } from './faults.ts'
 import { type Statement, Transaction } from './transaction.ts'
 import type { QueryConfig, QueryResultRow } from 'pg'
 
@@ -65,7 +65,7 @@ export function createData(config: DataConfig, clock: Clock): Data {
         return answer
       } catch (error) {
         await opened?.then((transaction) => transaction.rollback(), () => { /* it never opened */ })
-        throw error
+        throw isWriteInReadOnly(error) ? failed('definition', 'A query tried to write: what changes rows is a command.', { cause: error }) : error
       }
     },
     statement(procedure, single) {

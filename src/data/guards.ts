@@ -12,6 +12,8 @@ export async function prepareRoles(client: pg.Client, application: { user: strin
     if not exists (select from pg_roles where rolname = '${scanRole}') then create role ${scanRole} nologin; end if;
     if not exists (select from pg_roles where rolname = ${pg.escapeLiteral(application.user)}) then
       create role ${user} login noinherit password ${pg.escapeLiteral(application.password)}; grant ${scanRole} to ${user};
+      -- Bounds for what carries none of its own, such as the statements of a lane; a transaction sets a tighter one.
+      alter role ${user} set statement_timeout = '30s'; alter role ${user} set idle_in_transaction_session_timeout = '60s'; alter role ${user} set timezone = 'UTC';
     end if;
   exception when duplicate_object or unique_violation then null; end $$`)
   await client.query(`create schema if not exists tenfold`)

@@ -37,7 +37,7 @@ export async function migrate(options: MigrateOptions): Promise<AppliedFile[]> {
   const modules = [platform, ...[...options.modules].toSorted((a, b) => (a.name < b.name ? -1 : 1))]
   const files = new Map(await Promise.all(modules.map(async (module) => [module.name, await readFiles(module)] as const)))
   if (options.create) await createDatabase(options.admin)
-  const client = new pg.Client({ ...clientOptions(options.admin), options: '-c TimeZone=UTC' })
+  const client = new pg.Client({ ...clientOptions(options.admin), options: '-c TimeZone=UTC' }) // migrations may take their time: no statement limit
   await client.connect()
   try {
     await client.query('begin')

@@ -25,8 +25,8 @@ export interface ConnectionPool {
 export function clientOptions(connection: Connection, readOnly = false): pg.ClientConfig {
   return {
     ...connection, types: columnTypes, application_name: 'tenfold', keepAlive: true, connectionTimeoutMillis: 5_000,
-    // Bounds that hold even for what carries no limit of its own; a transaction sets a tighter one.
-    options: `-c TimeZone=UTC -c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000${readOnly ? ' -c default_transaction_read_only=on' : ''}`,
+    // The role itself carries the rest (data/guards.ts): a pooler between would drop what is said here.
+    ...(readOnly ? { options: '-c default_transaction_read_only=on' } : {}),
   }
 }
 
