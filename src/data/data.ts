@@ -1,5 +1,5 @@
 import type { ProcedureDefinition, Reads, ShardRule, ModuleDefinition } from '../app/index.ts'
-import { bucketCount, bucketOf, type Clock, failed, type Positions } from '../base/index.ts'
+import { bucketCount, bucketOf, type Clock, failed, isTenfoldError, type Positions } from '../base/index.ts'
 import { placeholdersOf, readsOn, snakeName } from './builder.ts'
 import { createDatabase, type Database, type DatabaseConfig, type Replica, type Target } from './database.ts'
 import type { PoolOptions } from './pool.ts'
@@ -54,34 +54,18 @@ export function createData(config: DataConfig, clock: Clock): Data {
       const bucket = bucketOf(key)
       return [{ database: databaseOf(bucket), schema, bucket }]
     },
-    async read(place, options, work) {
-      const target = nearest(place.database, options, clock)
-      let opened: Promise<Transaction> | undefined
-      const open = () => opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: options.timeoutMs })
-      try {
-        const answer = await work(readsOn(open))
-        await (await opened)?.commit()
-        await saw(place.database, target, options)
-        return answer
-      } catch (error) {
-        await opened?.then((transaction) => transaction.rollback(), () => { /* it never opened */ })
-        throw isWriteInReadOnly(error) ? failed('definition', 'A query tried to write: what changes rows is a command.', { cause: error }) : error
-      }
-    },
+    read: (place, options, work) => onNearest(place.database, options, clock, (target) => readOn(target, place, options, work)),
     statement(procedure, single) {
       const schema = snakeName(procedure.module.name)
       const build = procedure.query?.statement
       if (!build) throw failed('definition', `${procedure.name} is not one statement.`)
       const known = knownStatement((input) => build(placeholdersOf(schema), input), Object.keys(procedure.input.properties ?? {}))
       const runners = new Map<Target, ReturnType<typeof runnerOn>>()
-      return async (place, options, input) => {
-        const target = nearest(place.database, options, clock)
+      return (place, options, input) => onNearest(place.database, options, clock, async (target) => {
         let run = runners.get(target)
         if (!run) runners.set(target, run = runnerOn(target, known, single))
-        const rows = await run(place, valuesOf(known, input))
-        await saw(place.database, target, options)
-        return camelRows(rows)
-      }
+        return camelRows(await run(place, valuesOf(known, input)))
+      })
     },
     write: (place, { isolation, timeoutMs }) => Transaction.open(place.database.writer, { isolation, readOnly: false, schema: place.schema, bucket: place.bucket, timeoutMs }),
     async execute<Row extends QueryResultRow>(database: Database, statement: Statement) {
@@ -114,9 +98,32 @@ function nearest(database: Database, { consistency, positions }: ReadOptions, cl
   return database.replicas.find((replica) => !seen || replica.covers(seen)) ?? database.primary
 }
 
-/** Reads advance the caller too: it never goes back in time. */
-async function saw(database: Database, target: Target, options: ReadOptions): Promise<void> {
+/** Reads there, and where a replica cannot be reached, on the primary. Reads advance the caller too: it never goes back in time. */
+async function onNearest<T>(database: Database, options: ReadOptions, clock: Clock, work: (target: Target) => Promise<T>): Promise<T> {
+  let target = nearest(database, options, clock)
+  let answer: T
+  try {
+    answer = await work(target)
+  } catch (error) {
+    if (target === database.primary || !isTenfoldError(error, 'database-unavailable')) throw error
+    answer = await work(target = database.primary)
+  }
   if (database.replicas.length > 0 && options.consistency !== 'eventual') options.positions.advance(await database.positionOf(target))
+  return answer
+}
+
+/** A handler's statements in one transaction that cannot write, opened when the first is sent. */
+async function readOn<T>(target: Target, place: Place, options: ReadOptions, work: (db: Reads<any>) => Promise<T>): Promise<T> {
+  let opened: Promise<Transaction> | undefined
+  const open = () => opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: options.timeoutMs })
+  try {
+    const answer = await work(readsOn(open))
+    await (await opened)?.commit()
+    return answer
+  } catch (error) {
+    await opened?.then((transaction) => transaction.rollback(), () => { /* it never opened */ })
+    throw isWriteInReadOnly(error) ? failed('definition', 'A query tried to write: what changes rows is a command.', { cause: error }) : error
+  }
 }
 
 /** One statement on one target: in a transaction of its own where row security must know the bucket, else bare, and in batches. */

@@ -9,7 +9,7 @@ import type { Statement } from './transaction.ts'
  * neighbour; the session's `statement_timeout` bounds each.
  */
 export interface Lane {
-  run(statement: Statement): Promise<pg.QueryResult>
+  run: (statement: Statement) => Promise<pg.QueryResult>
   /** Statements that must stand next to each other, such as one inside its own transaction; answers all, in order. */
   burst(statements: readonly Statement[]): Promise<pg.QueryResult[]>
   close(): Promise<void>

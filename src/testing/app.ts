@@ -20,6 +20,10 @@ export interface TestAppOptions {
   readonly seed?: number
   readonly dependencies?: Readonly<Record<string, Readonly<Record<string, string>>>>
   readonly rateLimit?: boolean
+  /** Connections of each pool at most, and how long a caller waits for one. */
+  readonly pool?: { readonly max: number; readonly waitMs: number }
+  /** Requests at work at most. */
+  readonly requests?: number
   readonly log?: LogLevel
   /** 0 to 1: how often the process dies where it may (hostile; 0.2 unless told). */
   readonly crashShare?: number
@@ -55,8 +59,8 @@ export async function testApp<A extends App<any, any, any>>(app: A, options: Tes
   const directory = await mkdtemp(join(tmpdir(), 'tenfold-files-'))
   const engine = await createEngine({
     app: definition, clock, random: systemRandom, logs: createLogs({ level: options.log ?? (process.env['TENFOLD_TEST_LOG'] as LogLevel | undefined) ?? 'silent' }), secret: Buffer.alloc(32, 7), filesDirectory: directory,
-    data: { databases: databases.configs, pool: { max: 10, waitMs: 5_000 } }, dependencies: options.dependencies ?? placeholders(definition), http: { bodyBytesMax: 1024 ** 2, corsOrigins: [] },
-    rateLimit: options.rateLimit ? { perAddress: '600/min' } : undefined, capacity: { requests: 500, jobs: 8, cacheEntries: 1_000 }, hostility,
+    data: { databases: databases.configs, pool: options.pool ?? { max: 10, waitMs: 5_000 } }, dependencies: options.dependencies ?? placeholders(definition), http: { bodyBytesMax: 1024 ** 2, corsOrigins: [] },
+    rateLimit: options.rateLimit ? { perAddress: '600/min' } : undefined, capacity: { requests: options.requests ?? 500, jobs: 8, cacheEntries: 1_000 }, hostility,
   })
   const settle = () => settleEngine(engine)
   // One caller, unless a test says otherwise: it sees its own writes from call to call.

@@ -19,7 +19,7 @@ const directoriesOf = async (pid: number | undefined) => (await readdir(tmpdir()
 const refused = async (address: TestServer['primary']) => await client(address).then(async (made) => { await made.end() }, () => true)
 
 /** A process of its own that asks for the test server, and then does what `then` says. */
-function user(then: string, environment: Record<string, string> = {}) {
+function asking(then: string, environment: Record<string, string> = {}) {
   const script = `
     import { testServer } from ${JSON.stringify(new URL('./server.ts', import.meta.url).href)}
     console.log(JSON.stringify(await testServer()))
@@ -45,7 +45,7 @@ describe('the test server', () => {
   })
 
   test('is started once in a process, does not keep it alive, and goes with it', async () => {
-    const { child, server } = user('if (await testServer() !== await testServer()) process.exitCode = 1')
+    const { child, server } = asking('if (await testServer() !== await testServer()) process.exitCode = 1')
     const { primary, replica } = await server()
     const [code] = await once(child, 'exit') as [number]
     assert.equal(code, 0)
@@ -54,13 +54,13 @@ describe('the test server', () => {
   })
 
   test('of a killed process goes too, and the next start sweeps its files', async () => {
-    const { child, server } = user('process.stdin.resume()')
+    const { child, server } = asking('process.stdin.resume()')
     const { primary, replica } = await server()
     child.kill('SIGKILL')
     await once(child, 'exit')
     assert.equal((await directoriesOf(child.pid)).length, 1)
     assert.ok(await waitFor(async () => await refused(primary) && await refused(replica), { timeoutMs: 3_000 }))
-    const next = user('')
+    const next = asking('')
     await next.server()
     await once(next.child, 'exit')
     assert.deepEqual(await directoriesOf(child.pid), [])
@@ -68,7 +68,7 @@ describe('the test server', () => {
 
   test('is another one where the environment says so', async () => {
     const given = { primary: { host: 'a', port: 1, user: 'u', password: 'p' }, replica: { host: 'b', port: 2, user: 'u', password: 'p' } }
-    assert.deepEqual(await user('', { TENFOLD_TEST_SERVER: JSON.stringify(given) }).server(), given)
+    assert.deepEqual(await asking('', { TENFOLD_TEST_SERVER: JSON.stringify(given) }).server(), given)
     const before = process.env['TENFOLD_TEST_SERVER']
     process.env['TENFOLD_TEST_SERVER'] = '{"primary":'
     try {

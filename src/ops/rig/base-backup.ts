@@ -67,8 +67,12 @@ interface CopySession { query(text: string): void; readonly stream: { pause(): v
 /** In the form in which node-postgres lets one speak a protocol of one's own. */
 function submittable(into: Writable, resolve: () => void, reject: (error: unknown) => void): pg.Submittable {
   let session: CopySession
-  let failure: unknown
-  into.on('error', (error) => { failure ??= error })
+  let paused = false
+  const resume = () => {
+    paused = false
+    session.stream.resume()
+  }
+  into.on('error', reject).on('drain', resume).on('close', () => { if (paused) resume() })
   const handlers = {
     submit(connection: pg.Connection) {
       session = connection as pg.Connection & CopySession
@@ -76,19 +80,13 @@ function submittable(into: Writable, resolve: () => void, reject: (error: unknow
     },
     handleCopyData({ chunk }: { chunk: Buffer }) {
       if (chunk[0] !== dataKind || into.destroyed) return
-      if (into.write(Buffer.from(chunk.subarray(1)))) return // a copy: node-postgres uses its buffer again
+      // a copy, since node-postgres uses its buffer again
+      if (into.write(Buffer.from(chunk.subarray(1))) || paused) return
+      paused = true
       session.stream.pause()
-      const go = () => {
-        into.off('drain', go).off('close', go)
-        session.stream.resume()
-      }
-      into.on('drain', go).on('close', go)
     },
     handleError(error: unknown) { reject(error) },
-    handleReadyForQuery() {
-      if (failure) reject(failure)
-      else resolve()
-    },
+    handleReadyForQuery() { resolve() },
     handleRowDescription() {}, handleDataRow() {}, handleCommandComplete() {}, handleEmptyQuery() {}, handlePortalSuspended() {}, handleCopyInResponse() {},
   }
   return handlers

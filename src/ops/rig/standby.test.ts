@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { waitFor } from '../../base/process.ts'
+import { runCommand, waitFor } from '../../base/process.ts'
 import type { PostgresAddress } from './base-backup.ts'
 import { type PostgresServer, startPostgres } from './postgres.ts'
 import { cloneAsStandby, startStandby } from './standby.ts'
@@ -44,13 +44,13 @@ describe('a standby', () => {
   })
 
   test('is cloned while the primary is written to, follows it, and returns after a stop of either', async () => {
-    let going = true
+    const cloned = new AbortController()
     const writing = connected(primary, async (client) => {
-      while (going) await client.query('insert into numbers select max(number) + 1 from numbers')
+      while (!cloned.signal.aborted) await client.query('insert into numbers select max(number) + 1 from numbers')
     })
     const status: string[] = []
     const standby = await startStandby({ ...options('one'), onStatus: (text) => status.push(text) })
-    going = false
+    cloned.abort()
     await writing
     assert.deepEqual(status, [`Copying the database at 127.0.0.1:${primary.port} to ${join(parent, 'one')}`])
     assert.equal(standby.password, primary.password)
@@ -96,6 +96,18 @@ describe('a standby', () => {
       assert.ok(performance.now() - committed > 200)
     })
     await standby.stop()
+  })
+
+  test('says that its disk is full', { skip: (process.platform !== 'linux' || process.getuid?.() !== 0) && 'only root on Linux can make a small one' }, async () => {
+    const place = join(parent, 'small')
+    await mkdir(place)
+    assert.equal((await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tenfold', place])).code, 0)
+    try {
+      await assert.rejects(cloneAsStandby(options('small')), { code: 'start', message: /^The disk that holds .* is full: free some space/ })
+      assert.deepEqual(await readdir(place), [])
+    } finally {
+      await runCommand('umount', ['-l', place])
+    }
   })
 
   test('says what is wrong with its primary', async () => {
