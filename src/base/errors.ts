@@ -14,7 +14,6 @@ export const errorTable = {
   'forbidden': { status: 403, retryable: false, title: 'The caller may not do this' },
   'not-found': { status: 404, retryable: false, title: 'There is no such thing' },
   'method-not-allowed': { status: 405, retryable: false, title: 'The resource has no such method' },
-  'conflict': { status: 409, retryable: false, title: 'The request conflicts with what is there' },
   'bad-cursor': { status: 400, retryable: false, title: 'The cursor is not one that this server gave out' },
   'rate-limited': { status: 429, retryable: true, title: 'Too many requests' },
   // idempotency keys and runs
@@ -29,12 +28,10 @@ export const errorTable = {
   'timeout': { status: 504, retryable: true, title: 'The time limit passed' },
   'outcome-unknown': { status: 504, retryable: true, title: 'It is not known whether the change was made' },
   'overloaded': { status: 503, retryable: true, title: 'The server is at its capacity' },
-  'draining': { status: 503, retryable: true, title: 'The server is shutting down' },
   'pool-exhausted': { status: 503, retryable: true, title: 'No database connection became free in time' },
   'contention': { status: 503, retryable: true, title: 'Too many concurrent changes of the same rows' },
   'database-unavailable': { status: 503, retryable: true, title: 'The database cannot be reached' },
   'dependency-unavailable': { status: 503, retryable: true, title: 'A service that this needs is not available' },
-  'replica-behind': { status: 503, retryable: true, title: 'No copy of the data is recent enough' },
   // what is wrong with the application or its surroundings, found at definition or start
   'definition': { status: 500, retryable: false, title: 'The application is not defined correctly' },
   'topology': { status: 500, retryable: false, title: 'The topology is not valid' },

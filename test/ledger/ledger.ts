@@ -29,6 +29,9 @@ export const openAccount = accounts.command('open', { input: t.Object({ name: t.
 export const accountById = accounts.query('byId', { input: t.Object({ id: Id }), output: Account, notFound: 'account' })
   .statement((db, { id }) => db.selectFrom('accounts').selectAll().where('id', '=', id))
 
+export const accountNow = accounts.query('now', { input: t.Object({ id: Id }), output: Account, notFound: 'account', consistency: 'primary' })
+  .statement((db, { id }) => db.selectFrom('accounts').selectAll().where('id', '=', id))
+
 export const cachedAccount = accounts.query('cached', {
   input: t.Object({ id: Id }), output: Account, notFound: 'account', cache: { ttl: '15m', staleFor: '1m', invalidatedBy: [when(accountChanged, ({ id }) => ({ id }))] },
 }).handle(async (ctx, { id }) => {
@@ -38,6 +41,14 @@ export const cachedAccount = accounts.query('cached', {
 })
 
 export const accountsByName = accounts.query('list', { input: pageInput({}), output: pageOf(Account) }).handle((ctx, input) => page(ctx.db.selectFrom('accounts').selectAll(), input, ['balance desc', 'id']))
+
+/** Does all that a command can do, and then fails. */
+export const spoil = wallets.command('spoil', { input: t.Object({ ownerId: Id }), output: Nothing }).handle(async (ctx, { ownerId }) => {
+  await ctx.db.insertInto('wallets').values({ ownerId, balance: 1 }).execute()
+  await ctx.emit(credited, { ownerId, amount: 1, nth: 1 })
+  await ctx.enqueue(stamp, { ownerId, note: 'spoilt' })
+  throw shortFunds({ left: 0 })
+})
 
 /** Reads, then writes: two at once cannot both be right, so one is run again. */
 export const deposit = accounts.command('deposit', { input: t.Object({ id: Id, amount: t.Integer() }), output: Account }).handle(async (ctx, { id, amount }) => {
@@ -103,9 +114,10 @@ const stampAsCommand = wallets.job('stampAsCommand', { input: t.Object({ ownerId
 })
 
 // ---------------------------------------------------------------- reactions
+/** `owner amount`: what `see` cannot take. */
 export const poison = new Set<string>()
 accounts.on(credited, 'see', {}, async (ctx, { ownerId, amount }) => {
-  if (poison.has(ownerId)) throw new Error('poisoned')
+  if (poison.has(`${ownerId} ${amount}`)) throw new Error('poisoned')
   await ctx.db.insertInto('seen').values({ ownerId, amount } as never).execute()
 })
 accounts.projection('totals', { tables: ['totals'] }).on(credited, async ({ db }, { amount }) => {
@@ -140,6 +152,12 @@ export const transfer = accounts.action('transfer', {
   }
   await ctx.call(credit, { ownerId: to, amount, note: id })
   return { id, status: 'done' }
+})
+
+/** What it deposits is what it read: read again after the deposit, it would be another sum. */
+export const double = accounts.action('double', { input: t.Object({ id: Id }), output: Account, backstop: { after: '5s', giveUpAfter: '1h', undo: async () => {} } }).handle(async (ctx, { id }) => {
+  const { balance } = await ctx.call(accountNow, { id })
+  return ctx.call(deposit, { id, amount: balance })
 })
 
 export const ledger = defineApp('ledger', { modules: [accounts, wallets], routes: [] })

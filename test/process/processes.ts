@@ -1,0 +1,54 @@
+/** Who works on a data directory: found by the command line, in which the sandbox has its path and Postgres the name of its cluster. */
+import { readdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { commandLine, goneWithin, processStamp, runCommand, signalProcess, waitFor } from '../../src/base/process.ts'
+import { clusterName } from '../../src/ops/rig/leftover.ts'
+
+export interface Found { readonly pid: number; readonly line: string }
+
+/** Postgres with its children and its watcher, and the sandbox; of a shop that started them or of one that is gone. */
+export async function processesOf(directory: string): Promise<Found[]> {
+  const place = await realpath(directory).catch(() => directory)
+  const marks = [join(place, 'sandbox'), clusterName(join(place, 'postgres', 'cluster'))]
+  const alive = (await everyone()).filter(({ line }) => marks.some((mark) => line.includes(mark)))
+  const stamps = await Promise.all(alive.map(({ pid }) => processStamp(pid)))
+  return alive.filter((_, index) => stamps[index] !== undefined)
+}
+
+/** The server itself, whose death takes all of Postgres with it. */
+export async function postmasterOf(directory: string): Promise<number> {
+  const found = (await processesOf(directory)).find(({ line }) => /^\S*\/postgres -D /.test(line))
+  if (!found) throw new Error(`No Postgres works in ${directory}.`)
+  return found.pid
+}
+
+/** Ends whatever a failed test left: the shop by its lock's number, then the rest by theirs. */
+export async function endAll(directory: string): Promise<void> {
+  for (const pid of await shopsOf(directory)) signalProcess(pid, 'SIGKILL')
+  const gone = await waitFor(async () => (await processesOf(directory)).length === 0 || undefined, { timeoutMs: 10_000, everyMs: 50 })
+  if (gone) return
+  for (const { pid } of await processesOf(directory)) signalProcess(pid, 'SIGKILL')
+}
+
+/** Shops say their data directory in their environment only. */
+async function shopsOf(directory: string): Promise<number[]> {
+  if (process.platform !== 'linux') return []
+  const { readFile } = await import('node:fs/promises')
+  const candidates = (await everyone()).filter(({ line }) => line.includes('src/cli/main.ts'))
+  const mine = await Promise.all(candidates.map(async ({ pid }) => {
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+    return environment.split('\0').includes(`TENFOLD_DATA=${directory}`) ? [pid] : []
+  }))
+  return mine.flat()
+}
+
+async function everyone(): Promise<Found[]> {
+  if (process.platform !== 'linux') {
+    const { output } = await runCommand('ps', ['-axww', '-o', 'pid=,command='])
+    return output.split('\n').flatMap((line) => { const [, pid, command] = /^\s*(\d+)\s+(.*)$/.exec(line) ?? []; return pid && command ? [{ pid: Number(pid), line: command }] : [] })
+  }
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  return await Promise.all(pids.map(async (pid) => ({ pid, line: await commandLine(pid) })))
+}
+
+export { goneWithin }

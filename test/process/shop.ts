@@ -1,0 +1,132 @@
+/** The shop as a real process, started as `npm start` starts it. Whatever happens to the test, nothing of it is left running. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { TestContext } from 'node:test'
+import { waitFor } from '../../src/base/process.ts'
+import { endAll, processesOf } from './processes.ts'
+
+const root = join(import.meta.dirname, '../..')
+const startMs = 30_000
+const leaveMs = 40_000
+
+export interface Ended { readonly code: number | null; readonly signal: NodeJS.Signals | null }
+
+export interface ShopOptions { readonly environment?: Readonly<Record<string, string>>; readonly ports?: { readonly web: number; readonly ops: number } }
+
+/** One command line on the shop, in a process group of its own, as a terminal gives it. */
+export interface Command {
+  readonly pid: number
+  readonly urls: { readonly web: string; readonly ops: string }
+  readonly ports: { readonly web: number; readonly ops: number }
+  /** All that it wrote so far. */
+  stdout(): string
+  stderr(): string
+  readonly ended: Promise<Ended>
+}
+
+/** A place for data that goes when the test ends, together with every process that still works on it. */
+export async function dataDirectory(context: Pick<TestContext, 'after'>): Promise<string> {
+  const parent = await realpath(await mkdtemp(join(tmpdir(), 'tenfold-process-')))
+  const directory = join(parent, 'data')
+  context.after(async () => {
+    await endAll(directory)
+    await rm(parent, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+  })
+  return directory
+}
+
+/** `tenfold ARGS` on the shop, from source. It dies with this process, however that ends. */
+export async function command(directory: string, args: readonly string[], options: ShopOptions = {}): Promise<Command> {
+  const ports = options.ports ?? await freePorts()
+  const child = spawn(process.execPath, ['--conditions=tenfold:src', 'src/cli/main.ts', '--config', 'examples/shop/tenfold.config.ts', ...args], {
+    cwd: root, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'], HOME: process.env['HOME'], TENFOLD_DATA: directory, PORT: String(ports.web), OPS_PORT: String(ports.ops), SHOP_RATE_LIMIT: 'off', TENFOLD_LOG: 'warn', ...options.environment,
+    },
+  })
+  await once(child, 'spawn')
+  const output = { stdout: textOf(child.stdout), stderr: textOf(child.stderr) }
+  return { pid: child.pid as number, ports, urls: { web: `http://127.0.0.1:${ports.web}`, ops: `http://127.0.0.1:${ports.ops}` }, ...output, ended: endOf(child) }
+}
+
+/** The same, to its end: what it wrote, and its exit code. */
+export async function finished(running: Command, withinMs = leaveMs): Promise<Ended & { stdout: string; stderr: string }> {
+  const ended = await within(withinMs, running.ended, () => `the process ${running.pid} did not end in ${withinMs} ms: ${running.stdout()}${running.stderr()}`)
+  return { ...ended, stdout: running.stdout(), stderr: running.stderr() }
+}
+
+export interface Shop extends Command { readonly readyMs: number }
+
+/** Starts the shop and waits for its line that begins with `ready`. */
+export async function startShop(directory: string, options: ShopOptions = {}): Promise<Shop> {
+  const began = performance.now()
+  const shop = await command(directory, ['start'], options)
+  const state = await Promise.race([until('the shop is ready', () => /^ready /m.test(shop.stdout()), startMs).then(() => 'ready'), shop.ended.then(() => 'ended')])
+  if (state === 'ended') throw new Error(`The shop ended before it was ready: ${shop.stderr()}`)
+  return { ...shop, readyMs: performance.now() - began }
+}
+
+/** As Ctrl-C does it: to the whole process group. */
+export function interrupt(shop: Command): void { process.kill(-shop.pid, 'SIGINT') }
+
+/** Kills it at once, and waits until nothing of it is left: its Postgres and its sandbox end by themselves. */
+export async function killShop(shop: Command, directory: string): Promise<void> {
+  process.kill(shop.pid, 'SIGKILL')
+  await shop.ended
+  await until('what the killed shop had started is gone', async () => (await processesOf(directory)).length === 0)
+}
+
+/** Asks until the answer is true. Errors: it was not within the time limit. */
+export async function until(what: string, ask: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+  const reached = await waitFor(async () => await ask() || undefined, { timeoutMs, everyMs: 20 })
+  if (!reached) throw new Error(`Not within ${timeoutMs} ms: ${what}.`)
+}
+
+export async function within<T>(limitMs: number, work: Promise<T>, late: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(late())), limitMs) })
+  return await Promise.race([work, over]).finally(() => clearTimeout(timer))
+}
+
+/** Below the range from which systems take the ports of outgoing connections, so that none takes one between two starts. */
+export async function freePorts(): Promise<{ web: number; ops: number }> {
+  const [web, ops] = [await freePort(), await freePort()]
+  return web === ops ? freePorts() : { web, ops }
+}
+
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_000)
+    const server = createServer()
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (free) await new Promise((resolve) => server.close(resolve))
+    if (free) return port
+  }
+}
+
+function textOf(stream: Readable): () => string {
+  let text = ''
+  stream.setEncoding('utf8').on('data', (part: string) => { text += part })
+  return () => text
+}
+
+/** A shell that reads from a pipe that only we hold: when we are gone, so is what it watches. */
+function endOf(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Ended> {
+  const watcher = spawn('/bin/sh', ['-c', 'read -r farewell || kill -s KILL "$1"', 'watch', String(child.pid)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  watcher.stdin.on('error', () => {})
+  return new Promise((resolve) => {
+    child.once('close', (code, signal) => {
+      watcher.stdin.end('gone\n')
+      resolve({ code, signal })
+    })
+  })
+}
