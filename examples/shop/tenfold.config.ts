@@ -1,5 +1,5 @@
 /** What `tenfold` runs: the shop, at stage 1, with its sandbox beside it and its catalogue filled. */
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { defineConfig } from 'tenfold/config'
 import { app } from './app.ts'
@@ -18,8 +18,8 @@ export default defineConfig({
     dependencies: { gateway: { url: 'env:SHOP_GATEWAY_URL' }, recommender: { url: 'env:SHOP_RECOMMENDER_URL' }, smtp: { url: 'env:SHOP_SMTP_URL' } },
   },
   help: '  --data FILE         fill the catalogue from an export in the columns of UCI\'s Online Retail\n  SHOP_ADMIN_EMAIL, SHOP_ADMIN_PASSWORD make an admin; SHOP_RATE_LIMIT=off takes the limits off',
-  async before() {
-    const outside = await startOutside(join(resolve(directory), 'sandbox'))
+  async before({ directory: data }) {
+    const outside = await startOutside(join(data, 'sandbox'))
     env['SHOP_GATEWAY_URL'] = outside.urls.gateway
     env['SHOP_RECOMMENDER_URL'] = outside.urls.recommender
     env['SHOP_SMTP_URL'] = outside.urls.smtp

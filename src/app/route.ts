@@ -11,8 +11,8 @@ type Flat<T> = { [K in keyof T]: T[K] }
 type Params<P extends string> = P extends `${string}{${infer Name}}${infer Rest}` ? Name | Params<Rest> : never
 type CheckPath<P extends string, In> = [Exclude<Params<P>, keyof In>] extends [never] ? unknown : { 'the path names a field that the input has not': Exclude<Params<P>, keyof In> }
 type AuthFor<Caller extends string> = [Caller] extends [never] ? Public | SignedIn : SignedIn
-interface RouteOptions<Caller extends string, In, Out> {
-  auth: AuthFor<Caller>
+interface RouteOptions<Caller extends string, In, Out, Auth = AuthFor<Caller>> {
+  auth: Auth
   status?: 200 | 201 | 202 | 204
   location?: (answer: Out) => string
   /** Beside the limit that every address has. `by` a field: each of its values has its own. */
@@ -21,11 +21,12 @@ interface RouteOptions<Caller extends string, In, Out> {
   priority?: 'critical' | 'normal' | 'background'
   tags?: readonly string[]
 }
-interface Read<Caller extends string> { edge?: [Caller] extends [never] ? { maxAge: Duration; staleWhileRevalidate?: Duration } : never }
+/** A shared cache asks nobody who they are. */
+interface Read<Auth> { edge?: Auth extends Public ? { maxAge: Duration; staleWhileRevalidate?: Duration } : { 'only what anyone may see is kept in a shared cache': Public } }
 interface Write { idempotencyKey?: 'required' | 'optional' }
 export interface Route<Method extends string, Path extends string, In, Out, Errors> { readonly method: Method; readonly path: Path; readonly '~route': { in: In; out: Out; errors: Errors } }
-type ReadRoute<Method extends string> = <const P extends string, In, Out, Caller extends string, Errors>(
-  path: P & CheckPath<P, In>, procedure: Procedure<'query' | 'lookup', In, Out, Caller, Errors>, options: RouteOptions<Caller, In, Out> & Read<Caller>) => Route<Method, P, Flat<Omit<In, Caller>>, Out, Errors>
+type ReadRoute<Method extends string> = <const P extends string, In, Out, Caller extends string, Errors, Auth extends AuthFor<Caller>>(
+  path: P & CheckPath<P, In>, procedure: Procedure<'query' | 'lookup', In, Out, Caller, Errors>, options: RouteOptions<Caller, In, Out, Auth> & Read<Auth>) => Route<Method, P, Flat<Omit<In, Caller>>, Out, Errors>
 type WriteRoute<Method extends string> = <const P extends string, In, Out, Caller extends string, Errors>(
   path: P & CheckPath<P, In>, procedure: Procedure<'command' | 'action', In, Out, Caller, Errors>, options: RouteOptions<Caller, In, Out> & Write) => Route<Method, P, Flat<Omit<In, Caller>>, Out, Errors>
 
@@ -58,6 +59,7 @@ function route(method: RouteDefinition['method'], kinds: readonly Kind[]) {
     const missing = params.filter((param) => !definition.input.properties?.[param])
     if (missing.length > 0) throw failed('definition', `The route ${name} names ${missing.join(', ')}, which the input of ${definition.name} has not.`)
     if (options.auth['~auth'] === 'public' && callerFields(definition.input).size > 0) throw failed('definition', `The route ${name} is open to anyone, but ${definition.name} needs the caller's identity: use signedIn or role.`)
+    if (options.edge && options.auth['~auth'] !== 'public') throw failed('definition', `The route ${name} is for callers who signed in, but says edge: a shared cache gives what it holds to anyone, so take edge away, or serve it to anyone.`)
     return {
       method, path, params, procedure: definition, auth: options.auth, status: options.status ?? 200, location: options.location, limit: options.limit ?? [],
       priority: options.priority ?? 'normal', tags: options.tags ?? [definition.module.name], edge: options.edge, idempotencyKey: options.idempotencyKey,

@@ -1,13 +1,12 @@
 import { Format } from 'typebox/format'
 import Compiler from 'typebox/schema'
-import { failed, type Fault } from '../base/index.ts'
+import { failed } from '../base/index.ts'
+import { faultsOf, isText } from './faults.ts'
 import { type JsonSchema, kindOf } from './schema.ts'
 
-Format.Set('uuid', (text: string) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text))
+// Small letters only, as every id is written here and in Postgres: one thing has one name, in caches, buckets and fingerprints too.
+Format.Set('uuid', (text: string) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text))
 Format.Set('email', (text: string) => /^[^\s@"(),:;<>[\\\]]+@[^\s@.]+(?:\.[^\s@.]+)+$/.test(text))
-
-/** Faults beyond these say nothing more to a person and cost a hostile body's work. */
-const faultsMax = 100
 
 /**
  * A compiled check of a schema: answers nothing, or throws `invalid` (422) with every fault, each as a JSON pointer (RFC 6901)
@@ -16,30 +15,23 @@ const faultsMax = 100
 export function validator(schema: JsonSchema, what: string): (value: unknown) => void {
   let compiled: ReturnType<typeof Compiler.Compile> | undefined
   return (value) => {
-    compiled ??= Compiler.Compile(schema as object)
+    compiled ??= Compiler.Compile(withTexts(schema))
     if (compiled.Check(value)) return
-    const faults = readable(compiled.Errors(value)[1] as RawFault[])
+    const found = faultsOf(schema, value)
+    const faults = found.length > 0 ? found : [{ path: '', message: 'is not what the schema wants' }]
     throw failed('invalid', `${what} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}: ${faults.slice(0, 3).map((fault) => `${fault.path || '/'} ${fault.message}`).join('; ')}.`, { faults })
   }
 }
 
-interface RawFault { keyword: string; instancePath: string; message: string; params: { requiredProperties?: string[]; additionalProperties?: string[]; allowedValues?: unknown[] } }
-
-/** The compiler's faults in words for a person: one for each field, a missing or an unknown one under its own pointer. */
-function readable(raw: readonly RawFault[]): Fault[] {
-  const faults = new Map<string, string>()
-  const add = (path: string, message: string) => { if (faults.size < faultsMax && !faults.has(path)) faults.set(path, message) }
-  for (const fault of raw) {
-    const { requiredProperties, additionalProperties, allowedValues } = fault.params
-    if (requiredProperties) for (const name of requiredProperties) add(`${fault.instancePath}/${escapePointer(name)}`, 'is required')
-    else if (additionalProperties) for (const name of additionalProperties.slice(0, faultsMax)) add(`${fault.instancePath}/${escapePointer(name)}`, 'is not a field of this request')
-    else if (fault.keyword === 'enum') add(fault.instancePath, `must be one of ${(allowedValues ?? []).map((value) => JSON.stringify(value)).join(', ')}`)
-    else if (fault.keyword !== 'boolean') add(fault.instancePath, fault.message)
+/** The schema, with each of its strings held to what can be kept. Not said in the schema itself: OpenAPI has no word for it. */
+function withTexts(schema: JsonSchema): object {
+  return {
+    ...schema, ...(schema.type === 'string' ? { '~refine': [{ check: isText, error: () => 'must be text' }] } : {}),
+    ...(schema.properties ? { properties: Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, withTexts(field)])) } : {}),
+    ...(schema.items ? { items: withTexts(schema.items) } : {}),
+    ...(schema.anyOf ? { anyOf: schema.anyOf.map(withTexts) } : {}),
   }
-  return [...faults].map(([path, message]) => ({ path, message }))
 }
-
-function escapePointer(name: string): string { return name.replaceAll('~', '~0').replaceAll('/', '~1') }
 
 /**
  * Copies only what the schema names: an answer never carries a column that its author did not mean to give out, be the caller a

@@ -6,8 +6,8 @@ export interface Clock {
   now(): number
   /** Milliseconds of a clock that never goes back; only differences mean anything. */
   monotonic(): number
-  /** Runs `task` once after `delayMs`; the answer cancels it. Does not keep the process alive. */
-  after(delayMs: number, task: () => void): () => void
+  /** Runs `task` once after `delayMs`; the answer cancels it. Does not keep the process alive unless told. */
+  after(delayMs: number, task: () => void, keepsAlive?: boolean): () => void
   /** Resolves after `delayMs`, or at once when `signal` is aborted. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
 }
@@ -18,9 +18,9 @@ const longestTimerMs = 2 ** 31 - 1
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delayMs, task) {
+  after(delayMs, task, keepsAlive = false) {
     const timer = setTimeout(task, Math.min(delayMs, longestTimerMs))
-    timer.unref()
+    if (!keepsAlive) timer.unref()
     return () => clearTimeout(timer)
   },
   sleep: (delayMs, signal) => sleepOn(systemClock, delayMs, signal),
@@ -31,7 +31,7 @@ export function sleepOn(clock: Pick<Clock, 'after'>, delayMs: number, signal?: A
   if (signal?.aborted) return Promise.resolve()
   return new Promise((resolve) => {
     const wake = () => { cancel(); signal?.removeEventListener('abort', wake); resolve() }
-    const cancel = clock.after(delayMs, wake)
+    const cancel = clock.after(delayMs, wake, true)
     signal?.addEventListener('abort', wake, { once: true })
   })
 }

@@ -8,6 +8,8 @@ export const errorTable = {
   'malformed': { status: 400, retryable: false, title: 'The request could not be read' },
   'invalid': { status: 422, retryable: false, title: 'The request is not valid' },
   'too-large': { status: 413, retryable: false, title: 'The request is too large' },
+  'headers-too-large': { status: 431, retryable: false, title: 'The headers are too large' },
+  'request-timeout': { status: 408, retryable: true, title: 'The request did not arrive in time' },
   'uri-too-long': { status: 414, retryable: false, title: 'The URL is too long' },
   'unsupported-media-type': { status: 415, retryable: false, title: 'The body is not of a type that this route reads' },
   'unauthenticated': { status: 401, retryable: false, title: 'Sign in first' },

@@ -7,8 +7,20 @@ export interface Random {
   bytes(count: number): Buffer
 }
 
-/** What a running process uses: bytes are fit for secrets. */
-export const systemRandom: Random = { float: Math.random, bytes: randomBytes }
+/** What a running process uses: bytes are fit for secrets. Drawn from the system some thousand at a time, since each request needs a few. */
+export const systemRandom: Random = { float: Math.random, bytes: pooledBytes(4096) }
+
+function pooledBytes(poolSize: number): (count: number) => Buffer {
+  let pool = Buffer.alloc(0)
+  return (count) => {
+    if (count > poolSize / 4) return randomBytes(count)
+    if (pool.length < count) pool = randomBytes(poolSize)
+    const bytes = Buffer.from(pool.subarray(0, count))
+    pool.fill(0, 0, count)
+    pool = pool.subarray(count)
+    return bytes
+  }
+}
 
 /** Mulberry32: small, fast, good enough to choose faults by; never for secrets. */
 export function seededRandom(seed: number): Random {

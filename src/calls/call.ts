@@ -36,7 +36,7 @@ export interface Arrival {
   readonly address: string
   readonly authorization: string | undefined
   /** What the limits that counted it say: for the response's headers. */
-  readonly limits: { name: string; limit: number; remaining: number; resetSeconds: number }[]
+  readonly limits: { name: string; limit: number; windowSeconds: number; remaining: number; resetSeconds: number }[]
 }
 
 /** One call's way through the tiers, composed once for each procedure (`request.ts`). */

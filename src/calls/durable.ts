@@ -1,4 +1,4 @@
-import type { ProcedureDefinition } from '../app/index.ts'
+import type { Backstop, ProcedureDefinition } from '../app/index.ts'
 import { Crash, digestId, failed, fingerprint, isTenfoldError } from '../base/index.ts'
 import { traceparentOf } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
@@ -86,7 +86,7 @@ async function attempt(platform: Platform, call: Call, next: Way, run: Run): Pro
     platform.hostility?.mayCrash(`before ${call.procedure.name} ends`)
     if (run.left && backstop) {
       await flushRecords(platform.data, run, now())
-      if (!await leaveRun(platform.data, run, answer, now() + backstop.afterMs, null, now())) throw failed('run-lost', 'The run was taken over.')
+      if (!await leaveRun(platform.data, run, answer, now() + pauseMs(run, backstop), null, now())) throw failed('run-lost', 'The run was taken over.')
     } else if (!await endRun(platform.data, run, 'done', answer, now())) throw failed('run-lost', 'The run was taken over.')
     return answer
   } catch (error) {
@@ -94,6 +94,11 @@ async function attempt(platform: Platform, call: Call, next: Way, run: Run): Pro
     await settleFailure(platform, call, run, error)
     throw error
   }
+}
+
+/** A backstop's pauses grow from `after` to ten times that. */
+function pauseMs(run: Run, backstop: Backstop): number {
+  return backstop.afterMs * Math.min(10, 2 ** (run.tries - 1))
 }
 
 /** A refusal that left nothing behind is forgotten; one that did is undone at once; a fault is the backstop's to mend. */
@@ -104,7 +109,7 @@ async function settleFailure(platform: Platform, call: Call, run: Run, error: un
   if (refused && backstop) return undo(platform, call, run)
   const now = platform.clock.now()
   await flushRecords(platform.data, run, now)
-  await leaveRun(platform.data, run, undefined, backstop ? now + backstop.afterMs : undefined, error instanceof Error ? error.message : String(error), now)
+  await leaveRun(platform.data, run, undefined, backstop ? now + pauseMs(run, backstop) : undefined, error instanceof Error ? error.message : String(error), now)
 }
 
 /** Runs the action's `undo` as the run's newest owner: its commands raise the fences, so that a late original is refused. */

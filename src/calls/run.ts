@@ -15,6 +15,8 @@ export interface Run {
   readonly epoch: number
   /** Milliseconds since the epoch: the `now` of every attempt. */
   readonly startedAt: number
+  /** Which attempt this is: 1 is the first. */
+  readonly tries: number
   /** How long its records are kept, in milliseconds: as long as it may live, and a day. */
   readonly keepMs: number
   /** Answers by step, of this and of earlier attempts. */
@@ -37,10 +39,10 @@ export function homeOf(data: Data, procedure: ProcedureDefinition, input: unknow
   return { database: data.databaseOf(bucketOf(key)), bucket: bucketOf(key) }
 }
 
-export function runOf(row: Pick<RunRow, 'id' | 'bucket' | 'epoch' | 'started_at' | 'give_up_at'>, database: Database): Run {
+export function runOf(row: Pick<RunRow, 'id' | 'bucket' | 'epoch' | 'tries' | 'started_at' | 'give_up_at'>, database: Database): Run {
   const startedAt = Date.parse(row.started_at)
   const keepMs = recordsKeptMs + Math.max(0, row.give_up_at ? Date.parse(row.give_up_at) - startedAt : 0)
-  return { id: row.id, bucket: row.bucket, database, epoch: row.epoch, startedAt, keepMs, recorded: new Map(), pending: [], provisional: 0, touched: false, left: false }
+  return { id: row.id, bucket: row.bucket, database, epoch: row.epoch, tries: row.tries, startedAt, keepMs, recorded: new Map(), pending: [], provisional: 0, touched: false, left: false }
 }
 
 /** What earlier owners recorded in the run's own bucket. What their commands recorded elsewhere is found when a step is called again. */

@@ -2,15 +2,15 @@ import { pathToFileURL } from 'node:url'
 import { resolve } from 'node:path'
 import type { App } from '../app/index.ts'
 import { failed, isTenfoldError } from '../base/index.ts'
-import type { Running } from '../runtime/index.ts'
+import type { Running, RunOptions } from '../runtime/index.ts'
 import type { Topology } from '../topology/index.ts'
 
 /** What `tenfold.config.ts` exports by default: the application, how it runs, and what goes with it. */
 export interface Config<A extends App<any, any, any> = App<any, any, any>> {
   readonly app: A
   readonly topology: Topology<A>
-  /** Runs before the start, such as what plays the world outside in an example; closed last. */
-  readonly before?: () => Promise<{ close(): Promise<void> }>
+  /** Runs once the data directory is ours, before anything else: such as what plays the world outside in an example. Closed last. */
+  readonly before?: RunOptions['before']
   /** Runs after the migrations and before the first request, with the command line's further arguments. */
   readonly prepare?: (running: { readonly call: Running['call']; readonly args: readonly string[] }) => Promise<void>
   /** Lines to print once it is ready. */

@@ -20,25 +20,25 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
   async run(config, args, { quiet }) {
     const began = systemClock.monotonic()
     const say = (text: string) => process.stderr.write(`  ${text}\n`)
-    let interrupted = false
     const interrupt = leaving()
-    const outside = await config.before?.()
     try {
       const running = await run(config.app, config.topology, {
-        status: say, logLevel: logLevel(quiet), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, args }) } : {}),
+        status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, args }) } : {}),
       })
       for (const line of config.ready?.(running.urls) ?? []) say(line)
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at ${running.urls.web} (ops ${running.urls.ops})\n`)
       await Promise.race([interrupt.asked, running.stopped])
-      interrupted = true
       say('leaving: finishing what was taken')
       await running.stop()
       await running.stopped
+      say('left')
       return 0
+    } catch (error) {
+      if (!interrupt.signal.aborted || error !== interrupt.signal.reason) throw error
+      say('interrupted before it was ready; nothing is left running')
+      return 130
     } finally {
-      await outside?.close()
       interrupt.done()
-      if (interrupted) process.stderr.write('  left\n')
     }
   },
 }
@@ -50,16 +50,25 @@ function logLevel(quiet: boolean): LogLevel {
   return quiet || process.stderr.isTTY ? 'warn' : 'info'
 }
 
-/** The first signal asks, the second insists. */
-function leaving(): { readonly asked: Promise<void>; done(): void } {
+/** npm passes on the Ctrl-C that the terminal has sent already: what comes this soon after the first is the same one, in milliseconds. */
+const echoMs = 1_000
+
+/** The first signal asks, a later one insists. */
+function leaving(): { readonly asked: Promise<void>; readonly signal: AbortSignal; done(): void } {
   const { promise: asked, resolve } = Promise.withResolvers<void>()
-  let signals = 0
-  const heard = () => {
-    if (++signals > 1) process.exit(130)
+  const controller = new AbortController()
+  let first: number | undefined
+  const hear = () => {
+    if (first !== undefined) {
+      if (systemClock.monotonic() - first > echoMs) process.exit(130)
+      return
+    }
+    first = systemClock.monotonic()
     resolve()
+    controller.abort()
     systemClock.after(leaveMs, () => process.exit(1))
   }
-  process.on('SIGINT', heard)
-  process.on('SIGTERM', heard)
-  return { asked, done: () => { process.off('SIGINT', heard); process.off('SIGTERM', heard) } }
+  process.on('SIGINT', hear)
+  process.on('SIGTERM', hear)
+  return { asked, signal: controller.signal, done: () => { process.off('SIGINT', hear); process.off('SIGTERM', hear) } }
 }

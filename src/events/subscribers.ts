@@ -1,3 +1,4 @@
+import type { SubscriberDefinition } from '../app/index.ts'
 import type { Data, Database } from '../data/index.ts'
 
 /** A subscriber's place in one database's log, held by one process at a time. */
@@ -5,9 +6,13 @@ export interface Place { readonly name: string; readonly position: number; reado
 
 const leaseMs = 30_000
 
-/** New subscribers begin with what is kept: an `on` that was added today hears of what still stands in the log. */
-export async function registerSubscribers(data: Data, database: Database, names: readonly string[]): Promise<void> {
-  await data.execute(database, { text: 'insert into tenfold.subscribers (name) select unnest($1::text[]) on conflict do nothing', values: [names] })
+/** A new projection begins with all that is kept. A new `on` begins now: what happened before it was written is not done again. */
+export async function registerSubscribers(data: Data, database: Database, subscribers: readonly SubscriberDefinition[]): Promise<void> {
+  await data.execute(database, {
+    text: `insert into tenfold.subscribers (name, position) select s.name, case when s.replays then 0 else (select coalesce(max(seq), 0) from tenfold.outbox) end
+      from unnest($1::text[], $2::boolean[]) as s(name, replays) on conflict do nothing`,
+    values: [subscribers.map(({ name }) => name), subscribers.map(({ tables }) => tables !== undefined)],
+  })
 }
 
 export async function positions(data: Data, database: Database): Promise<Map<string, number>> {

@@ -13,6 +13,8 @@ export const securityHeaders = {
 /** A frozen answer is shared from the cache: it is written out, and its tag computed, once. */
 const written = new WeakMap<object, { text: string; etag: string }>()
 
+const json = 'application/json; charset=utf-8'
+
 export type Answerer = (request: FastifyRequest, reply: FastifyReply, answer: unknown) => unknown
 
 /** Writes a route's answers: status, headers, JSON, or a file's bytes. */
@@ -21,16 +23,13 @@ export function answerer(platform: Platform, route: RouteDefinition): Answerer {
   const isFile = kindOf(route.procedure.output) === 'file'
   return (request, reply, answer) => {
     reply.header('cache-control', cacheControl)
-    if (isFile) return sendFile(platform, reply, answer as FileRef)
+    if (isFile) return sendFile(platform, request, reply, answer as FileRef)
     if (route.location) reply.header('location', route.location(answer))
     reply.code(route.status)
     if (route.status === 204) return reply.send()
     const { text, etag } = write(answer)
-    if (route.method === 'GET') {
-      reply.header('etag', etag)
-      if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send()
-    }
-    return reply.header('content-type', 'application/json; charset=utf-8').send(text)
+    if (route.method === 'GET' && isKnown(request, reply, etag)) return reply.code(304).send()
+    return reply.header('content-type', json).send(text)
   }
 }
 
@@ -39,19 +38,30 @@ function write(answer: unknown): { text: string; etag: string } {
   const known = shared ? written.get(answer) : undefined
   if (known) return known
   const text = JSON.stringify(answer ?? null)
-  const made = { text, etag: `"${hash('sha256', text, 'base64url').slice(0, 27)}"` }
+  const made = { text, etag: tagOf(text) }
   if (shared) written.set(answer, made)
   return made
 }
 
-/** RFC 9110, section 13.1.2: weak comparison. */
-function matches(header: string | undefined, etag: string): boolean {
+/** A text that stays the same as long as the process runs: its tag is computed once. */
+export function tagged(text: string): (request: FastifyRequest, reply: FastifyReply) => FastifyReply {
+  const etag = tagOf(text)
+  return (request, reply) => isKnown(request, reply, etag) ? reply.code(304).send() : reply.header('content-type', json).send(text)
+}
+
+function tagOf(text: string): string { return `"${hash('sha256', text, 'base64url').slice(0, 27)}"` }
+
+/** Tells the tag, and whether the client has what it stands for (RFC 9110, section 13.1.2: weak comparison). */
+function isKnown(request: FastifyRequest, reply: FastifyReply, etag: string): boolean {
+  reply.header('etag', etag)
+  const header = request.headers['if-none-match']
   return header !== undefined && (header.trim() === '*' || header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag))
 }
 
-async function sendFile(platform: Platform, reply: FastifyReply, file: FileRef): Promise<unknown> {
+async function sendFile(platform: Platform, request: FastifyRequest, reply: FastifyReply, file: FileRef): Promise<unknown> {
+  if (isKnown(request, reply, `"${file.sha256.slice(0, 27)}"`)) return reply.code(304).send()
   const stream = await platform.files.read(file)
-  return reply.headers({ 'content-type': file.type, 'content-length': file.bytes, etag: `"${file.sha256.slice(0, 27)}"`, 'content-disposition': `inline; filename="${file.name.replaceAll(/[^\w.-]+/g, '-')}"` })
+  return reply.headers({ 'content-type': file.type, 'content-length': file.bytes, 'content-disposition': `inline; filename="${file.name.replaceAll(/[^\w.-]+/g, '-')}"` })
     .send(Readable.fromWeb(stream as never)) // Node's and the DOM's stream types differ in name only
 }
 
@@ -64,10 +74,9 @@ function cacheControlOf({ edge, auth, method }: RouteDefinition): string {
   return auth['~auth'] === 'public' ? 'no-cache' : 'private, no-cache'
 }
 
-/** The limits that counted this request: the RateLimit header fields (draft-ietf-httpapi-ratelimit-headers-10). */
-export function limitHeaders(reply: FastifyReply, call: Call): void {
-  const limits = call.arrival?.limits ?? []
+/** The limits that counted this request: the RateLimit header fields (draft-ietf-httpapi-ratelimit-headers-11). */
+export function limitHeaders(reply: FastifyReply, limits: NonNullable<Call['arrival']>['limits']): void {
   if (limits.length === 0) return
-  reply.header('ratelimit-policy', limits.map(({ name, limit }) => `"${name}";q=${limit}`).join(', '))
+  reply.header('ratelimit-policy', limits.map(({ name, limit, windowSeconds }) => `"${name}";q=${limit};w=${windowSeconds}`).join(', '))
   reply.header('ratelimit', limits.map(({ name, remaining, resetSeconds }) => `"${name}";r=${remaining};t=${resetSeconds}`).join(', '))
 }

@@ -2,14 +2,70 @@ import { isUtf8 } from 'node:buffer'
 import type { FastifyRequest } from 'fastify'
 import { callerFields, type JsonSchema, type RouteDefinition } from '../app/index.ts'
 import { failed, type Fault } from '../base/index.ts'
+import type { Call, Platform } from '../calls/index.ts'
+import type { Trace } from '../observe/index.ts'
+import { deadlineIn } from '../resilience/index.ts'
+import type { Cursors } from './cursors.ts'
+import type { PositionTokens } from './positions.ts'
+
+/** Levels of a body at most: whoever walks through one need not fear for his stack. */
+const depthMax = 100
 
 /** A body's bytes as JSON. Errors: `malformed`. */
 export function parseJson(body: Buffer): unknown {
   if (!isUtf8(body)) throw failed('malformed', 'The body is not valid UTF-8: send JSON in UTF-8.')
+  if (isDeep(body)) throw failed('malformed', `The body is nested deeper than ${depthMax} levels.`)
   try {
     return JSON.parse(body.toString())
   } catch (cause) {
     throw failed('malformed', `The body is not valid JSON: ${(cause as Error).message.slice(0, 200)}.`, { cause })
+  }
+}
+
+function isDeep(body: Buffer): boolean {
+  const [quote, backslash, list, listEnd, object, objectEnd] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d]
+  if (body.length < 2 * depthMax) return false
+  let depth = 0
+  let isText = false
+  for (let at = 0; at < body.length && depth <= depthMax; at++) {
+    const byte = body[at]
+    if (isText) {
+      if (byte === backslash) at++
+      else if (byte === quote) isText = false
+    } else if (byte === quote) isText = true
+    else if (byte === list || byte === object) depth++
+    else if (byte === listEnd || byte === objectEnd) depth--
+  }
+  return depth > depthMax
+}
+
+/** Makes the call of a request. */
+export type Arrival = (request: FastifyRequest) => { readonly call: Call; /** The input as it was sent: without what the caller's identity filled in. */ sent(): Record<string, unknown> }
+
+/**
+ * What was sent is read when a step first asks for it, which is after the limits and once the caller is known: who may not call
+ * learns nothing about the rest of the request.
+ */
+export function arrival(platform: Platform, route: RouteDefinition, tokens: PositionTokens, cursors: Cursors | undefined): Arrival {
+  const { procedure } = route
+  const readInput = inputReader(route)
+  return (request) => {
+    const at = request.trace as Trace
+    let sent: Record<string, unknown> | undefined
+    let filled: unknown
+    const read = () => {
+      if (sent) return sent
+      readKey(route, request)
+      const input = readInput(request)
+      cursors?.open(input)
+      return sent = input
+    }
+    const call: Call = {
+      procedure, get input() { return filled ?? read() }, set input(value) { filled = value }, get idempotencyKey() { return readKey(route, request) },
+      caller: null, positions: tokens.read(request), deadline: deadlineIn(platform.clock, procedure.timeoutMs), trace: at, log: platform.logs.of(at, { request_id: at.traceId, procedure: procedure.name }),
+      key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(), arrival: { address: request.ip, authorization: request.headers.authorization, limits: request.limits ?? [] },
+    }
+    return { call, sent: read }
   }
 }
 
@@ -20,24 +76,40 @@ export function parseJson(body: Buffer): unknown {
 export function inputReader(route: RouteDefinition): (request: FastifyRequest) => Record<string, unknown> {
   const fields = route.procedure.input.properties ?? {}
   const fromQuery = route.method === 'GET' || route.method === 'DELETE'
-  const taken = new Map([
+  const taken = [
     ...[...callerFields(route.procedure.input).keys()].map((name) => [name, 'is not a field of this request'] as const),
     ...route.params.map((name) => [name, 'is given by the path'] as const),
-  ])
+  ]
   return (request) => {
-    const sent = fromQuery ? request.query as Record<string, unknown> : request.body ?? {}
-    if (typeof sent !== 'object' || Array.isArray(sent)) throw failed('invalid', 'The body is not a JSON object.', { faults: [{ path: '', message: 'must be an object' }] })
-    const input: Record<string, unknown> = {}
-    const faults: Fault[] = []
-    for (const [name, value] of Object.entries(sent)) {
-      const refusal = taken.get(name)
-      if (refusal) faults.push({ path: `/${name}`, message: refusal })
-      else Object.defineProperty(input, name, { value: fromQuery ? coerce(value, fields[name]) : value, enumerable: true, writable: true, configurable: true })
-    }
+    const input = fromQuery ? queryOf(request, fields) : bodyOf(request)
+    const faults: Fault[] = taken.filter(([name]) => Object.hasOwn(input, name)).map(([name, message]) => ({ path: `/${name}`, message }))
     if (faults.length > 0) throw failed('invalid', `The request has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}: ${faults.map(({ path, message }) => `${path} ${message}`).join('; ')}.`, { faults })
     for (const name of route.params) input[name] = coerce((request.params as Record<string, unknown>)[name], fields[name])
     return input
   }
+}
+
+function bodyOf({ body }: FastifyRequest): Record<string, unknown> {
+  if (body === undefined) return {}
+  if (body === null || typeof body !== 'object' || Array.isArray(body)) throw failed('invalid', 'The body is not a JSON object.', { faults: [{ path: '', message: 'must be an object' }] })
+  return body as Record<string, unknown>
+}
+
+function queryOf({ url, query }: FastifyRequest, fields: Readonly<Record<string, JsonSchema>>): Record<string, unknown> {
+  if (url.includes('%') && !isDecodable(url)) throw failed('malformed', 'The query string is not valid: check its percent-encoding.')
+  const input: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(query as Record<string, unknown>)) {
+    // Defined, not assigned: __proto__ is a name like any other here.
+    Object.defineProperty(input, name, { value: coerce(value, Object.hasOwn(fields, name) ? fields[name] : undefined), enumerable: true, writable: true, configurable: true })
+  }
+  return input
+}
+
+function isDecodable(url: string): boolean {
+  try {
+    decodeURIComponent(url)
+    return true
+  } catch { return false } // the fault is told by the caller
 }
 
 /** A URL holds only text: what the schema wants as a number or a boolean is read as one; anything else is left for validation to refuse. */

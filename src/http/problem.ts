@@ -1,4 +1,4 @@
-import { errorTable, failed, isTenfoldError, type TenfoldError } from '../base/index.ts'
+import { type ErrorCode, errorTable, failed, isTenfoldError, type TenfoldError } from '../base/index.ts'
 
 /** RFC 9457 problem details, as this platform fills them. */
 export interface Problem {
@@ -26,17 +26,20 @@ export function problemOf(error: unknown, requestId: string): { problem: Problem
   }
 }
 
-/** Fastify's own refusals, and Node's, in our words. */
+/** Fastify's own refusals, Node's, and those of what the team mounts beside, in our words. */
 export function frameworkFault(error: unknown): unknown {
   if (isTenfoldError(error)) return error
-  const { code, statusCode } = error as { code?: string; statusCode?: number }
-  const of = (ours: keyof typeof errorTable, message: string): TenfoldError => failed(ours, message, { cause: error })
+  const { code, statusCode, message } = error as { code?: string; statusCode?: number; message?: string }
+  const of = (ours: ErrorCode, text: string): TenfoldError => failed(ours, text, { cause: error })
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE': return of('too-large', 'The body is larger than this server takes.')
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': return of('unsupported-media-type', 'Send the body as application/json.')
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH': return of('malformed', 'The body is not as long as its Content-Length says.')
     case 'FST_ERR_BAD_URL': return of('malformed', 'The path is not valid: check its percent-encoding.')
     case 'FST_ERR_MAX_PARAM_LENGTH': return of('uri-too-long', 'A part of the path is longer than this server takes.')
-    default: return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? of('malformed', 'The request could not be read.') : error
+    case 'ECONNRESET': return of('malformed', 'The client left before its request was whole.')
   }
+  if (statusCode === undefined || statusCode < 400 || statusCode >= 500) return error
+  const alike = Object.entries(errorTable).find(([, { status }]) => status === statusCode)
+  return alike ? of(alike[0] as ErrorCode, message ?? alike[1].title) : of('malformed', 'The request could not be read.')
 }

@@ -3,98 +3,137 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { RouteDefinition } from '../app/index.ts'
 import { failed } from '../base/index.ts'
 import type { Call, Platform, Way } from '../calls/index.ts'
+import { countAddress, type Limiter } from '../limit/index.ts'
 import { startTrace, type Trace } from '../observe/index.ts'
-import { deadlineIn } from '../resilience/index.ts'
-import { answerer, limitHeaders, securityHeaders } from './answer.ts'
-import { inputReader, parseJson, readKey } from './arrive.ts'
+import { observer } from './access.ts'
+import { answerer, limitHeaders, securityHeaders, tagged } from './answer.ts'
+import { arrival, parseJson } from './arrive.ts'
 import { cursorsOf } from './cursors.ts'
+import { notServed } from './not-served.ts'
 import { openApi } from './openapi.ts'
 import { positionTokens, type PositionTokens } from './positions.ts'
 import { frameworkFault, problemOf } from './problem.ts'
+import { refuseConnection } from './refuse-connection.ts'
 
 export interface HttpOptions {
   /** Bytes of a body at most. */
   readonly bodyBytesMax: number
   /** Origins that browsers may call from; none unless named. */
   readonly corsOrigins: readonly string[]
+  /** Milliseconds that a client has for its headers (10,000), for the whole of a request (30,000), and to take or send anything (120,000). */
+  readonly headersMs?: number
+  readonly requestMs?: number
+  readonly idleMs?: number
 }
 
 const headerBytesMax = 16 * 1024
+/** RFC 9110, section 4.1, asks for 8,000 at least. */
+const urlLengthMax = 8 * 1024
 const parameterLengthMax = 500
+/** How often the time limits of connections are looked at. */
+const lookMs = 1_000
 
 declare module 'fastify' {
-  interface FastifyRequest { trace?: Trace; call?: Call; began?: number }
+  interface FastifyRequest { trace?: Trace; call?: Call; began?: number; limits?: NonNullable<Call['arrival']>['limits'] }
 }
 
 /** The public server: the application's routes, and beside them whatever the team mounts. Not yet listening. */
-export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDefinition, Way>, options: HttpOptions): Promise<FastifyInstance> {
+export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDefinition, Way>, options: HttpOptions, limiter?: Limiter): Promise<FastifyInstance> {
   const server = bareServer(platform, options)
-  if (options.corsOrigins.length > 0) await server.register(cors, { origin: [...options.corsOrigins], credentials: true, exposedHeaders: ['location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'tenfold-position', 'x-request-id'] })
+  await allowOrigins(server, new Set(options.corsOrigins))
+  if (limiter?.on) limitAddresses(server, limiter)
   const tokens = positionTokens(platform)
   for (const [route, way] of ways) {
     server.route({ method: route.method, url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'), handler: handlerOf(platform, route, way, tokens), config: { tenfold: route } as object })
   }
-  const description = JSON.stringify(openApi(platform.app))
-  server.get('/openapi.json', async (_request, reply) => reply.header('content-type', 'application/json; charset=utf-8').header('cache-control', 'no-cache').send(description))
+  const description = tagged(JSON.stringify(openApi(platform.app)))
+  server.get('/openapi.json', async (request, reply) => description(request, reply.header('cache-control', 'no-cache')))
   if (platform.app.mount.public) await server.register(platform.app.mount.public)
   return server
 }
 
 /** A server with this platform's limits, ids, headers, logs and problem details, and no route. */
-export function bareServer(platform: Platform, options: Pick<HttpOptions, 'bodyBytesMax'>): FastifyInstance {
+export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsOrigins'>): FastifyInstance {
+  const { headersMs = 10_000, requestMs = 30_000, idleMs = 120_000 } = options
+  const observe = observer(platform)
   const server = Fastify({
-    logger: false, bodyLimit: options.bodyBytesMax, requestTimeout: 30_000, keepAliveTimeout: 65_000, return503OnClosing: false, forceCloseConnections: 'idle', exposeHeadRoutes: true,
-    routerOptions: { maxParamLength: parameterLengthMax }, http: { maxHeaderSize: headerBytesMax, headersTimeout: 10_000 },
-    frameworkErrors: (error, request, reply) => { trace(platform, request); sendProblem(platform, request, reply as FastifyReply, frameworkFault(error)) },
-    clientErrorHandler(error, socket) {
-      const tooLarge = (error as NodeJS.ErrnoException).code === 'HPE_HEADER_OVERFLOW'
-      if (socket.writable && !socket.destroyed) socket.end(`HTTP/1.1 ${tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\r\n${JSON.stringify(problemOf(failed('malformed', 'The request is not valid HTTP, or its headers are too large.'), 'none').problem)}`)
+    logger: false, bodyLimit: options.bodyBytesMax, requestTimeout: requestMs, connectionTimeout: idleMs, keepAliveTimeout: 65_000, return503OnClosing: false, forceCloseConnections: 'idle', exposeHeadRoutes: true,
+    routerOptions: { maxParamLength: parameterLengthMax },
+    // Node's own answer to a request without Host has no body: `begin` refuses it.
+    http: { maxHeaderSize: headerBytesMax, headersTimeout: headersMs, connectionsCheckingInterval: Math.min(lookMs, headersMs, requestMs), requireHostHeader: false },
+    // A path that the router cannot read: no hook runs.
+    frameworkErrors: (error, request, reply) => {
+      begin(platform, request, reply as FastifyReply)
+      sendProblem(platform, request, reply as FastifyReply, frameworkFault(error))
+      observe(request, reply as FastifyReply)
     },
+    clientErrorHandler: (error, socket) => refuseConnection(platform, error, socket),
   })
+  // RFC 9110, section 10.1.1: what else a client expects may be ignored; Node would answer 417 without a word.
+  server.server.on('checkExpectation', (request, response) => server.routing(request, response))
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try { done(null, parseJson(body as Buffer)) } catch (error) { done(error as Error) }
   })
-  server.addHook('onRequest', async (request, reply) => {
-    trace(platform, request)
-    reply.headers(securityHeaders).header('x-request-id', request.trace?.traceId)
+  server.addHook('onRequest', (request, reply, done) => {
+    begin(platform, request, reply)
+    done(unreadable(request))
   })
-  server.addHook('onResponse', async (request, reply) => observeResponse(platform, request, reply))
+  server.addHook('onResponse', (request, reply, done) => { observe(request, reply); done() })
   server.setErrorHandler((error, request, reply) => sendProblem(platform, request, reply, frameworkFault(error)))
-  server.setNotFoundHandler((request, reply) => sendProblem(platform, request, reply, failed('not-found', `There is nothing at ${request.method} ${request.url.split('?')[0]?.slice(0, 200)}: GET /openapi.json lists what there is.`)))
+  const elsewhere = notServed(server)
+  server.setNotFoundHandler((request, reply) => {
+    const refusal = elsewhere(request, reply)
+    return refusal ? sendProblem(platform, request, reply, refusal) : reply.code(204).send()
+  })
   return server
 }
 
-function trace(platform: Platform, request: FastifyRequest): void {
+function begin(platform: Platform, request: FastifyRequest, reply: FastifyReply): void {
   const { traceparent } = request.headers
   request.trace = startTrace(platform.random, typeof traceparent === 'string' ? traceparent : undefined)
   request.began = platform.clock.monotonic()
+  reply.headers(securityHeaders).header('x-request-id', request.trace.traceId)
+}
+
+function unreadable({ url, headers, raw }: FastifyRequest): Error | undefined {
+  if (url.length > urlLengthMax) return failed('uri-too-long', `The URL is longer than ${urlLengthMax} characters.`)
+  if (headers.host === undefined && raw.httpVersion === '1.1') return failed('malformed', 'The request has no Host header.')
+  return undefined
+}
+
+/** CORS for the named origins; to any other nothing is said of it. */
+async function allowOrigins(server: FastifyInstance, named: ReadonlySet<string>): Promise<void> {
+  if (named.size === 0) return
+  await server.register(cors, {
+    origin: (origin, answer) => answer(null, origin !== undefined && named.has(origin) ? origin : false), credentials: true, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], maxAge: 600, strictPreflight: false,
+    exposedHeaders: ['etag', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'tenfold-position', 'x-request-id'],
+  })
+}
+
+function limitAddresses(server: FastifyInstance, limiter: Limiter): void {
+  server.addHook('onRequest', (request, _reply, done) => {
+    request.limits = []
+    countAddress(limiter, request.ip, request.limits)
+    done()
+  })
+  server.addHook('onSend', (request, reply, payload, done) => {
+    limitHeaders(reply, request.limits ?? [])
+    done(null, payload)
+  })
 }
 
 /** From a request to its answer: read it, send it its way, write it. */
 function handlerOf(platform: Platform, route: RouteDefinition, way: Way, tokens: PositionTokens) {
-  const read = inputReader(route)
-  const answer = answerer(platform, route)
   const cursors = cursorsOf(route, platform.key('cursors'))
+  const arrive = arrival(platform, route, tokens, cursors)
+  const answer = answerer(platform, route)
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    const call = arrive(platform, route, request, tokens)
+    const { call, sent } = arrive(request)
     request.call = call
-    const input = read(request)
-    cursors?.open(input)
-    call.input = input
     const found = await way(call)
     tokens.write(reply, call.positions)
-    limitHeaders(reply, call)
-    return answer(request, reply, cursors ? cursors.close(found, input) : found)
-  }
-}
-
-function arrive(platform: Platform, route: RouteDefinition, request: FastifyRequest, tokens: PositionTokens): Call {
-  const at = request.trace as Trace
-  return {
-    procedure: route.procedure, input: undefined, caller: null, positions: tokens.read(request), deadline: deadlineIn(platform.clock, route.procedure.timeoutMs), trace: at,
-    log: platform.logs.of(at, { request_id: at.traceId, procedure: route.procedure.name }), key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(), idempotencyKey: readKey(route, request),
-    arrival: { address: request.ip, authorization: request.headers.authorization, limits: [] },
+    return answer(request, reply, cursors ? cursors.close(found, sent()) : found)
   }
 }
 
@@ -102,15 +141,7 @@ function sendProblem(platform: Platform, request: FastifyRequest, reply: Fastify
   const requestId = request.trace?.traceId ?? 'none'
   const { problem, retryAfterSeconds } = problemOf(error, requestId)
   if (problem.status === 500) platform.logs.error('a request failed', { request_id: requestId, error: error instanceof Error ? { message: error.message, stack: error.stack, cause: String(error.cause ?? '') } : String(error) })
-  if (request.call) limitHeaders(reply, request.call)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
-  reply.headers(securityHeaders).code(problem.status).header('cache-control', 'no-store').header('content-type', 'application/problem+json; charset=utf-8').send(JSON.stringify(problem))
-}
-
-function observeResponse(platform: Platform, request: FastifyRequest, reply: FastifyReply): void {
-  const seconds = (platform.clock.monotonic() - (request.began ?? platform.clock.monotonic())) / 1000
-  const route = request.routeOptions.url ?? 'none'
-  platform.metrics.histogram('http_server_request_duration_seconds', 'Duration of HTTP requests', { http_request_method: request.method, http_route: route, http_response_status_code: reply.statusCode }).observe(seconds)
-  platform.logs.info('request', { trace_id: request.trace?.traceId, request_id: request.trace?.traceId, method: request.method, route, status: reply.statusCode, duration_ms: Math.round(seconds * 1e6) / 1000, address: request.ip })
+  reply.code(problem.status).header('cache-control', 'no-store').header('content-type', 'application/problem+json; charset=utf-8').send(JSON.stringify(problem))
 }

@@ -22,8 +22,8 @@ export interface Worker {
   running(): number
 }
 
-/** An action is never given up by count: its backstop says when it ends. Unless even undoing fails this often. */
-const actionTriesMax = 100
+/** An action is never given up by count: its backstop says when it ends. Only when even undoing has failed for this long, in milliseconds. */
+const undoingMs = 24 * 3_600_000
 const pauseMs = { base: 1_000, most: 600_000 }
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -66,15 +66,15 @@ async function workOff(options: WorkerOptions, row: RunRow, database: Database):
       // The hostile stage: the worker "died". Its lease would end; here the work is found again at once, and no try is lost.
       if (error instanceof Crash) return await putBack(data, database, row, clock.now(), error.message, true)
       const reason = error instanceof Error ? error.message : String(error)
-      const tries = row.kind === 'job' ? options.jobs.get(row.name)?.tries ?? 1 : actionTriesMax
-      outcome = row.tries >= tries ? 'dead' : 'failed'
+      outcome = isHopeless(options, row) ? 'dead' : 'failed'
       const fields = { job: row.name, id: row.id, tries: row.tries, reason }
       if (outcome === 'dead') {
         logs.error('a job gave up: it is a dead letter', fields)
         await bury(data, database, row, reason, clock.now())
       } else {
         logs.warn('a job failed and will be tried again', fields)
-        await putBack(data, database, row, clock.now() + 100 + backoffMs(random, row.tries, pauseMs.base, pauseMs.most), reason)
+        // An action has said itself when it goes on; one that could not is found again when its lease ends.
+        if (row.kind === 'job') await putBack(data, database, row, clock.now() + 100 + backoffMs(random, row.tries, pauseMs.base, pauseMs.most), reason)
       }
     }
   } catch (error) {
@@ -82,4 +82,9 @@ async function workOff(options: WorkerOptions, row: RunRow, database: Database):
     logs.error('the outcome of a job could not be written', { job: row.name, id: row.id, reason: String(error) })
   }
   metrics.histogram('tenfold_job_duration_seconds', 'How long jobs ran, by outcome', { job: row.name, outcome }).observe((clock.monotonic() - began) / 1000)
+}
+
+function isHopeless({ jobs, clock }: WorkerOptions, row: RunRow): boolean {
+  if (row.kind === 'job') return row.tries >= (jobs.get(row.name)?.tries ?? 1)
+  return row.give_up_at !== null && clock.now() > Date.parse(row.give_up_at) + undoingMs
 }

@@ -1,3 +1,3 @@
-export { limited, limitedByCaller } from './limited.ts'
+export { countAddress, limited, limitedByCaller } from './limited.ts'
 export { createLimiter, type Limiter } from './limiter.ts'
 export { createShedder, type Shedder, shedding } from './shedder.ts'

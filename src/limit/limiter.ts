@@ -1,11 +1,18 @@
-import { type Clock, failed, type Rate, rate } from '../base/index.ts'
 import { LRUCache } from 'lru-cache'
+import { type Clock, failed, type Rate, rate } from '../base/index.ts'
 
 /** What a limit says after it counted one more. */
-export interface Verdict { readonly allowed: boolean; readonly limit: number; readonly remaining: number; /** Until it is whole again, or, when refused, until one more is allowed. */ readonly resetSeconds: number }
+export interface Verdict {
+  readonly allowed: boolean
+  readonly limit: number
+  readonly windowSeconds: number
+  readonly remaining: number
+  /** Until something of it is given back; a refused one is allowed again then. */
+  readonly resetSeconds: number
+}
 
 export interface Limiter {
-  /** Counts one for that subject under that rule, and says whether it may go on. */
+  /** Counts one for that subject under that rule, and says whether it may go on. What is refused is not counted. */
   count(rule: string, subject: string, rate: Rate): Verdict
   /** The limit that every address has; undefined when it is off. */
   readonly perAddress: Rate | undefined
@@ -14,30 +21,47 @@ export interface Limiter {
 
 /** Subjects remembered at most: one that was forgotten starts anew, so a flood of addresses costs memory nothing. */
 const subjectsMax = 100_000
+/** A window is remembered in so many marks at most. Up to this many requests each has its own; of more, those close together share one. */
+const marksMax = 20
+
+/** What was counted, oldest first: how many, and since when. */
+interface Counted { readonly marks: { readonly at: number; count: number }[]; total: number }
 
 /**
- * GCRA, the leaky bucket as a meter (ITU-T I.371): one number for each subject, the time at which its bucket is empty again. Allows
- * `count` at once and then one each `perMs / count`.
+ * A sliding window: at most `count` in any `perMs`, wherever it begins, where a fixed window lets twice as many through around its
+ * edge, and a leaky bucket while it drains. Each mark is forgotten `perMs` after its first request.
  */
 export function createLimiter(clock: Clock, options: { perAddress: Rate | undefined; on: boolean }): Limiter {
-  const emptyAt = new LRUCache<string, number>({ max: subjectsMax })
+  const known = new LRUCache<string, Counted>({ max: subjectsMax })
   return {
     ...options,
     count(rule, subject, text) {
       const { count, perMs } = parse(text)
       const key = `${rule} ${subject}`
       const now = clock.monotonic()
-      const interval = perMs / count
-      const next = Math.max(emptyAt.get(key) ?? 0, now) + interval
-      const allowed = next - now <= perMs
-      if (allowed) emptyAt.set(key, next)
-      const used = allowed ? next : next - interval
-      return {
-        allowed, limit: count, remaining: Math.max(0, Math.floor((perMs - (used - now)) / interval)),
-        resetSeconds: Math.max(1, Math.ceil((allowed ? used - now : next - now - perMs) / 1000)),
-      }
+      let counted = known.get(key)
+      if (!counted) known.set(key, counted = { marks: [], total: 0 })
+      forget(counted, now - perMs)
+      const allowed = counted.total < count
+      if (allowed) mark(counted, now, count > marksMax ? perMs / marksMax : 0)
+      const oldest = counted.marks[0]?.at ?? now
+      return { allowed, limit: count, windowSeconds: perMs / 1000, remaining: count - counted.total, resetSeconds: Math.max(1, Math.ceil((oldest + perMs - now) / 1000)) }
     },
   }
+}
+
+function forget(counted: Counted, until: number): void {
+  for (let oldest = counted.marks[0]; oldest && oldest.at <= until; oldest = counted.marks[0]) {
+    counted.total -= oldest.count
+    counted.marks.shift()
+  }
+}
+
+function mark(counted: Counted, now: number, grainMs: number): void {
+  const newest = counted.marks.at(-1)
+  if (newest && now - newest.at < grainMs) newest.count++
+  else counted.marks.push({ at: now, count: 1 })
+  counted.total++
 }
 
 const parsed = new Map<Rate, { count: number; perMs: number }>()
@@ -48,5 +72,5 @@ function parse(text: Rate): { count: number; perMs: number } {
 }
 
 export function refuse(verdict: Verdict, what: string): never {
-  throw failed('rate-limited', `Too many requests ${what}: at most ${verdict.limit} in its window; try again in ${verdict.resetSeconds} s.`, { retryAfterMs: verdict.resetSeconds * 1000 })
+  throw failed('rate-limited', `Too many requests ${what}: at most ${verdict.limit} in ${verdict.windowSeconds} s; try again in ${verdict.resetSeconds} s.`, { retryAfterMs: verdict.resetSeconds * 1000 })
 }

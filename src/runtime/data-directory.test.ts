@@ -12,10 +12,10 @@ describe('the data directory', () => {
   before(async () => { parent = await mkdtemp(join(tmpdir(), 'tenfold-data-')) })
   after(() => rm(parent, { recursive: true }))
 
-  test('is made for its owner only, and opened again after its release', async () => {
+  test('is made for its owner to read only, and opened again after its release', async () => {
     const path = join(parent, 'deep', 'new')
     const directory = await openDataDirectory(path)
-    assert.equal((await stat(path)).mode & 0o777, 0o700)
+    assert.equal((await stat(path)).mode & 0o766, 0o700)
     assert.equal(directory.file('secret'), join(directory.path, 'secret'))
     assert.equal(await readFile(directory.file('version'), 'utf8'), '1\n')
     await directory.release()

@@ -19,12 +19,13 @@ export interface DataDirectory {
 const layoutVersion = 1
 
 /**
- * Opens the data directory, and makes it (0700, since it keeps secrets) when there is none. The lock of a killed process is cleared.
+ * Opens the data directory, and makes it when there is none (0711: others may pass through, since Postgres may run as
+ * another user, and see nothing). The lock of a killed process is cleared.
  * Errors, all `start`: another process uses it; a newer Tenfold wrote it; the disk is full; it can't be written.
  */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await mkdir(path, { recursive: true, mode: 0o711 })
     const directory = await realpath(path)
     const lock = await take(directory)
     try {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
-import { deriveKey, failed, resolveSecret } from '../base/index.ts'
+import { deriveKey, failed, resolveSecret, systemClock } from '../base/index.ts'
 import { type AppliedFile, type DatabaseConfig, migrate } from '../data/index.ts'
 import type { Logs } from '../observe/index.ts'
 import { startPostgres, type PostgresServer } from '../ops/rig/postgres.ts'
@@ -18,23 +18,27 @@ export interface Embedded {
 const restartsMax = 5
 
 /** Stage 1's database: an embedded Postgres, migrated, and started again when it dies. */
-export async function startEmbedded(options: { app: AppDefinition; directory: string; secret: Uint8Array; logs: Logs; status: (text: string) => void }): Promise<Embedded> {
-  const { app, directory, secret, logs, status } = options
+export async function startEmbedded(options: { app: AppDefinition; directory: string; secret: Uint8Array; logs: Logs; status: (text: string) => void; signal?: AbortSignal }): Promise<Embedded> {
+  const { app, directory, secret, logs, status, signal } = options
   let server = await startPostgres({ directory, onStatus: status })
   const { name, application } = namesOf(app, secret)
   const admin = { host: server.host, port: server.port, user: server.user, password: server.password }
   try {
+    signal?.throwIfAborted()
     await migrateOn(server, options)
+    signal?.throwIfAborted()
   } catch (error) {
     await server.stop()
     throw error
   }
   let stopping = false
   const { promise: lost, resolve: giveUp } = Promise.withResolvers<Error>()
-  const watch = async (current: PostgresServer, restarts: number): Promise<void> => {
+  const watch = async (current: PostgresServer, earlier: number): Promise<void> => {
+    const since = systemClock.monotonic()
     const { expected, log } = await current.exited
     if (expected || stopping) return
     logs.error('Postgres ended by itself and is started again', { log })
+    const restarts = systemClock.monotonic() - since > 60_000 ? 0 : earlier
     if (restarts >= restartsMax) return giveUp(failed('start', `Postgres ended ${restarts + 1} times by itself. Its last words: ${log}`))
     try {
       server = await startPostgres({ directory, port: admin.port })

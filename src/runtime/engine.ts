@@ -8,7 +8,7 @@ import { createData, type DataConfig } from '../data/index.ts'
 import { registerSubscribers, type RelayOptions } from '../events/index.ts'
 import { createServer, type HttpOptions } from '../http/index.ts'
 import { createWorker, nextRun, type Worker } from '../jobs/index.ts'
-import { createLimiter, createShedder } from '../limit/index.ts'
+import { createLimiter, createShedder, type Shedder } from '../limit/index.ts'
 import { createMetrics, type Logs } from '../observe/index.ts'
 import { compose, type Gate } from '../request.ts'
 import { createGuards } from '../resilience/index.ts'
@@ -80,13 +80,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const worker = createWorker({ data, clock, random, logs, metrics, jobs, concurrency: options.capacity.jobs, perform: background.perform })
   const relay: RelayOptions = { data, clock, random, logs, metrics, subscribers, deliver: background.react }
   gauges(platform)
-  const server = await createServer(platform, gatedWays(options, platform, cache, authenticator), options.http)
-  await Promise.all(data.databases.map((database) => registerSubscribers(data, database, subscribers.map(({ name }) => name))))
+  const limiter = createLimiter(clock, { perAddress: options.rateLimit?.perAddress, on: options.rateLimit !== undefined })
+  const shedder = createShedder(options.capacity.requests, metrics)
+  const server = await createServer(platform, gatedWays(options.app, platform, cache, (route) => ({ route, limiter, shedder, ...(authenticator ? { authenticator } : needsAuth()) })), options.http, limiter)
+  await Promise.all(data.databases.map((database) => registerSubscribers(data, database, subscribers)))
   await authenticator?.refreshRevoked()
   const engine: Engine = {
     platform, cache, server, worker, relay, authenticator, files, onCommit: () => {},
     async close() {
       await server.close()
+      await untilIdle(clock, shedder)
       await worker.idle()
       await data.close()
       logs.flush()
@@ -95,14 +98,18 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return engine
 }
 
-function gatedWays(options: EngineOptions, platform: Platform, cache: Cache, authenticator: Authenticator | undefined): Map<RouteDefinition, Way> {
-  const limiter = createLimiter(platform.clock, { perAddress: options.rateLimit?.perAddress, on: options.rateLimit !== undefined })
-  const shedder = createShedder(options.capacity.requests, platform.metrics)
-  return new Map(options.app.routes.map((route) => {
-    if (!authenticator) throw failed('definition', 'Routes need defineAuth.')
-    const gate: Gate = { route, authenticator, limiter, shedder }
-    return [route, compose(platform, cache, route.procedure, gate)]
-  }))
+function gatedWays(app: AppDefinition, platform: Platform, cache: Cache, gate: (route: RouteDefinition) => Gate): Map<RouteDefinition, Way> {
+  return new Map(app.routes.map((route) => [route, compose(platform, cache, route.procedure, gate(route))]))
+}
+
+function needsAuth(): never { throw failed('definition', 'Routes need defineAuth: it says who may call.') }
+
+/** How long a caller that went away may leave its request at work when the process leaves, in milliseconds. */
+const abandonedMs = 10_000
+
+/** A connection that its client closed is no longer the server's to wait for; what it asked for may still be at work. */
+async function untilIdle(clock: Clock, shedder: Shedder): Promise<void> {
+  for (const until = clock.monotonic() + abandonedMs; shedder.running() > 0 && clock.monotonic() < until;) await clock.sleep(10)
 }
 
 function dependenciesOf(app: AppDefinition, configs: EngineOptions['dependencies']): Platform['dependencies'] {

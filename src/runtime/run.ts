@@ -19,6 +19,10 @@ export interface RunOptions {
   /** Told what is being done, in words, while it starts. */
   readonly status?: (text: string) => void
   readonly logLevel?: LogLevel
+  /** Runs once the data directory is ours, before anything is started in it: such as what plays the world outside. Closed last. */
+  readonly before?: (place: { readonly directory: string }) => Promise<{ close(): Promise<void> }>
+  /** Aborted: the start goes no further, and leaves nothing running and nothing half made. */
+  readonly signal?: AbortSignal
   /** Runs after the migrations, before the first request: such as filling an empty catalogue. */
   readonly prepare?: (running: Pick<Running, 'call'>) => Promise<void>
 }
@@ -53,12 +57,14 @@ export async function run(app: App<any, any, any>, topology: Topology<any>, opti
 
 interface Place { host: string; ports: { web: number; ops: number }; closing: (() => Promise<void>)[]; close: () => Promise<void> }
 
-async function start(topology: SingleTopology, { host, ports, closing, close }: Place, app: ReturnType<typeof appDefinition>, { status = () => {}, logLevel = 'info', prepare }: RunOptions): Promise<Running> {
+async function start(topology: SingleTopology, { host, ports, closing, close }: Place, app: ReturnType<typeof appDefinition>, { status = () => {}, logLevel = 'info', before, prepare, signal }: RunOptions): Promise<Running> {
   const directory = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
   closing.push(() => directory.release())
   const secret = topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path)
   const logs = createLogs({ level: logLevel })
-  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status })
+  const outside = await before?.({ directory: directory.path })
+  if (outside) closing.push(() => outside.close())
+  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status, ...(signal ? { signal } : {}) })
   closing.push(() => database.stop())
   const engine = await createEngine({
     app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: { databases: [database.config], pool: { max: 10, waitMs: 2_000 } },
@@ -67,7 +73,8 @@ async function start(topology: SingleTopology, { host, ports, closing, close }: 
   })
   closing.push(() => engine.close())
   const call: Running['call'] = (procedure, input, more = {}) => callInside(engine, procedure, input, more.as ?? null)
-  await prepare?.({ call })
+  await prepare?.({ call: (...given) => { signal?.throwIfAborted(); return call(...given) } })
+  signal?.throwIfAborted()
   let draining = false
   const ops = await createOpsServer(engine.platform, readinessChecks(engine), () => draining)
   const background = startBackground(engine)

@@ -23,11 +23,11 @@ export function folderFiles(directory: string, clock: Clock, random: Random): Fi
   return {
     async put(name, body, { type }) {
       const temporary = join(directory, `incoming-${random.bytes(8).toString('hex')}`)
-      await mkdir(directory, { recursive: true })
+      await mkdir(directory, { recursive: true, mode: 0o700 })
       try {
         const { digest, bytes } = await write(temporary, body)
         const path = pathOf(digest)
-        await mkdir(join(path, '..'), { recursive: true })
+        await mkdir(join(path, '..'), { recursive: true, mode: 0o700 })
         await rename(temporary, path)
         // Its day begins now, also where it was there already.
         await utimes(path, clock.now() / 1000, clock.now() / 1000)

@@ -13,9 +13,9 @@ export function movableClock(): MovableClock {
   const clock: MovableClock = {
     now: () => Date.now() + ahead,
     monotonic,
-    after(delayMs, task) {
+    after(delayMs, task, keepsAlive = false) {
       const real = setTimeout(() => timer.fire(), Math.min(delayMs, 2 ** 31 - 1))
-      real.unref()
+      if (!keepsAlive) real.unref()
       const timer = { dueAt: monotonic() + delayMs, fire: () => { if (timers.delete(timer)) { clearTimeout(real); task() } } }
       timers.add(timer)
       return () => { timers.delete(timer); clearTimeout(real) }

@@ -26,7 +26,7 @@ function asking(then: string, environment: Record<string, string> = {}) {
     ${then}`
   const { TENFOLD_TEST_SERVER: _given, ...rest } = process.env
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...rest, ...environment } })
-  return { child, server: async () => JSON.parse(String((await once(child.stdout, 'data'))[0])) as TestServer }
+  return { child, server: async () => JSON.parse(String((await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]))[0])) as TestServer }
 }
 
 describe('the test server', () => {

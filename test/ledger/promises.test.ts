@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { testApp, type TestApp } from 'tenfold/testing'
 import { Positions } from '../../src/base/index.ts'
+import { registerSubscribers } from '../../src/events/index.ts'
 import { atEveryStage } from '../support/stages.ts'
 import { accountById, accountNow, credit, deposit, double, entriesOf, hold, ledger, openAccount, pay, poison, seen, spoil, totals, transfer, walletOf } from './ledger.ts'
 
@@ -169,4 +170,17 @@ test('the hostile stage does what it says', async () => {
   for (const kind of ['crash before', 'crash after', 'step twice command', 'step twice operation', 'event twice', 'job twice']) assert.ok(inflicted.some((what) => what.startsWith(kind)), `${kind} never happened: ${inflicted.join(', ')}`)
   assert.equal((await app.call(accountById, { id })).balance, 900)
   assert.deepEqual(await app.call(totals, {}), { credits: 10, amount: 100 })
+})
+
+test('an on that is added later begins then; a projection that is added later takes all that is kept', async () => {
+  await using app = await testApp(ledger)
+  await app.call(credit, { ownerId: owner, amount: 3, note: 'before' })
+  const { data } = app.engine.platform
+  await data.execute(data.databaseOf(undefined), { text: 'delete from tenfold.subscribers' })
+  await app.settle()
+  await registerSubscribers(data, data.databaseOf(undefined), app.engine.relay.subscribers)
+  await app.call(credit, { ownerId: owner, amount: 4, note: 'after' })
+  await app.settle()
+  assert.deepEqual(await app.call(seen, { ownerId: owner }), [4])
+  assert.deepEqual(await app.call(totals, {}), { credits: 2, amount: 7 })
 })

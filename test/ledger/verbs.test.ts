@@ -28,6 +28,8 @@ atEveryStage('a job as a command is acknowledged with its writes', ledger, async
   await app.call(credit, { ownerId: owners[1], amount: 1, note: 'as a command' })
   await app.settle()
   assert.deepEqual((await app.call(entriesOf, { ownerId: owners[1] })).map(({ note }) => note).toSorted(), ['as a command', 'as a command stamped'])
+  const { data } = app.engine.platform
+  for (const database of data.databases) assert.deepEqual(await data.execute(database, { text: 'select id from tenfold.runs union all select id from tenfold.dead' }), [], 'nothing of it is left')
 })
 
 atEveryStage('a cached answer is dropped before the command that changed it is answered', ledger, async (app) => {

@@ -1,7 +1,7 @@
 /** Who works on a data directory: found by the command line, in which the sandbox has its path and Postgres the name of its cluster. */
 import { readdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import { commandLine, goneWithin, processStamp, runCommand, signalProcess, waitFor } from '../../src/base/process.ts'
+import { commandLine, processStamp, runCommand, signalProcess, waitFor } from '../../src/base/process.ts'
 import { clusterName } from '../../src/ops/rig/leftover.ts'
 
 export interface Found { readonly pid: number; readonly line: string }
@@ -22,24 +22,10 @@ export async function postmasterOf(directory: string): Promise<number> {
   return found.pid
 }
 
-/** Ends whatever a failed test left: the shop by its lock's number, then the rest by theirs. */
-export async function endAll(directory: string): Promise<void> {
-  for (const pid of await shopsOf(directory)) signalProcess(pid, 'SIGKILL')
+/** What a killed shop leaves ends by itself; what does not is ended here, so that no test leaves anything running. */
+export async function endProcessesOf(directory: string): Promise<void> {
   const gone = await waitFor(async () => (await processesOf(directory)).length === 0 || undefined, { timeoutMs: 10_000, everyMs: 50 })
-  if (gone) return
-  for (const { pid } of await processesOf(directory)) signalProcess(pid, 'SIGKILL')
-}
-
-/** Shops say their data directory in their environment only. */
-async function shopsOf(directory: string): Promise<number[]> {
-  if (process.platform !== 'linux') return []
-  const { readFile } = await import('node:fs/promises')
-  const candidates = (await everyone()).filter(({ line }) => line.includes('src/cli/main.ts'))
-  const mine = await Promise.all(candidates.map(async ({ pid }) => {
-    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
-    return environment.split('\0').includes(`TENFOLD_DATA=${directory}`) ? [pid] : []
-  }))
-  return mine.flat()
+  if (!gone) for (const { pid } of await processesOf(directory)) signalProcess(pid, 'SIGKILL')
 }
 
 async function everyone(): Promise<Found[]> {
@@ -50,5 +36,3 @@ async function everyone(): Promise<Found[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   return await Promise.all(pids.map(async (pid) => ({ pid, line: await commandLine(pid) })))
 }
-
-export { goneWithin }

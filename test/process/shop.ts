@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
-import { waitFor } from '../../src/base/process.ts'
-import { endAll, processesOf } from './processes.ts'
+import { signalProcess, waitFor } from '../../src/base/process.ts'
+import { endProcessesOf, processesOf } from './processes.ts'
 
 const root = join(import.meta.dirname, '../..')
 const startMs = 30_000
@@ -30,12 +30,16 @@ export interface Command {
   readonly ended: Promise<Ended>
 }
 
+const started = new Map<string, Command[]>()
+
 /** A place for data that goes when the test ends, together with every process that still works on it. */
 export async function dataDirectory(context: Pick<TestContext, 'after'>): Promise<string> {
   const parent = await realpath(await mkdtemp(join(tmpdir(), 'tenfold-process-')))
   const directory = join(parent, 'data')
   context.after(async () => {
-    await endAll(directory)
+    for (const running of started.get(directory) ?? []) await end(running)
+    started.delete(directory)
+    await endProcessesOf(directory)
     await rm(parent, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   })
   return directory
@@ -52,7 +56,9 @@ export async function command(directory: string, args: readonly string[], option
   })
   await once(child, 'spawn')
   const output = { stdout: textOf(child.stdout), stderr: textOf(child.stderr) }
-  return { pid: child.pid as number, ports, urls: { web: `http://127.0.0.1:${ports.web}`, ops: `http://127.0.0.1:${ports.ops}` }, ...output, ended: endOf(child) }
+  const running: Command = { pid: child.pid as number, ports, urls: { web: `http://127.0.0.1:${ports.web}`, ops: `http://127.0.0.1:${ports.ops}` }, ...output, ended: endOf(child) }
+  started.set(directory, [...started.get(directory) ?? [], running])
+  return running
 }
 
 /** The same, to its end: what it wrote, and its exit code. */
@@ -67,13 +73,22 @@ export interface Shop extends Command { readonly readyMs: number }
 export async function startShop(directory: string, options: ShopOptions = {}): Promise<Shop> {
   const began = performance.now()
   const shop = await command(directory, ['start'], options)
-  const state = await Promise.race([until('the shop is ready', () => /^ready /m.test(shop.stdout()), startMs).then(() => 'ready'), shop.ended.then(() => 'ended')])
-  if (state === 'ended') throw new Error(`The shop ended before it was ready: ${shop.stderr()}`)
+  let ended = false
+  void shop.ended.then(() => { ended = true })
+  await until('the shop is ready', () => ended || /^ready /m.test(shop.stdout()), startMs)
+  if (ended) throw new Error(`The shop ended before it was ready: ${shop.stderr()}`)
   return { ...shop, readyMs: performance.now() - began }
 }
 
 /** As Ctrl-C does it: to the whole process group. */
 export function interrupt(shop: Command): void { process.kill(-shop.pid, 'SIGINT') }
+
+/** Whatever it is doing; of one that has ended nothing is signalled, since its number may be another's by now. */
+async function end({ pid, ended }: Command): Promise<void> {
+  const state = await Promise.race([ended.then(() => 'ended'), Promise.resolve('running')])
+  if (state === 'running') signalProcess(pid, 'SIGKILL')
+  await ended
+}
 
 /** Kills it at once, and waits until nothing of it is left: its Postgres and its sandbox end by themselves. */
 export async function killShop(shop: Command, directory: string): Promise<void> {

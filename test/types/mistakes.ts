@@ -8,7 +8,7 @@ import { createClient } from 'tenfold/client'
 import type { app } from '../../examples/shop/app.ts'
 import { products, setPrice } from '../../examples/shop/catalogue/browse.ts'
 import { priceChanged } from '../../examples/shop/catalogue/module.ts'
-import { anyone, Id, Nothing, Pence, signedIn } from '../../examples/shop/kit.ts'
+import { anyone, Id, Nothing, Pence, role, signedIn } from '../../examples/shop/kit.ts'
 import { checkout } from '../../examples/shop/orders/checkout.ts'
 import { orderPaid } from '../../examples/shop/orders/module.ts'
 import { orderById } from '../../examples/shop/orders/reading.ts'
@@ -53,7 +53,7 @@ wishes.lookup('forgets', { input: Mine, output: Nothing }).handle(async (ctx, { 
 wishes.command('speaksForOthers', { input: Mine, output: Nothing }).handle(async (ctx, wish) => { await ctx.emit(orderPaid, { orderId: wish.id, customerId: wish.customerId, total: 1, lines: [] }); return null })
 
 // 15: an answer that the output does not know
-// TS2345 Type '"given up"' is not assignable to type '"bought" | "open"'
+// TS2322 Type '"given up"' is not assignable to type '"bought" | "open"'
 wishes.query('answersWrongly', { input: Mine, output: Wish }).handle(async (_ctx, { id }) => ({ id, price: 1, state: 'given up' }))
 
 // ---------------------------------------------------------------- what a definition must say
@@ -91,8 +91,12 @@ get('/orders/{orderId}', orderById, { auth: signedIn })
 post('/orders', checkout, { auth: anyone })
 
 // 13: private data in a shared cache
-// TS2322 Type '{ maxAge: string; }' is not assignable to type 'undefined'
+// TS2353 'maxAge' does not exist in type '{ 'only what anyone may see is kept in a shared cache': Public; }'
 get('/orders/{id}', orderById, { auth: signedIn, edge: { maxAge: '5m' } })
+
+// 13b: what only admins may see in a shared cache
+// TS2353 'maxAge' does not exist in type '{ 'only what anyone may see is kept in a shared cache': Public; }'
+get('/products', products, { auth: role('admin'), edge: { maxAge: '5m' } })
 
 // 16: a verb that was never given its handler
 // TS2739 Type 'NeedsHandler<CommandContext<"wishes", Tables>, { customerId: string; id: string; }, null, Procedure<"command",
@@ -104,7 +108,7 @@ post('/wishes', unhandled, { auth: signedIn })
 await shop('POST /v1/orders', { customerId: 'somebody else', items: [] })
 
 // 17b: the client asks for a route that is none
-// TS2345 Argument of type '"GET /v1/order/{id}"' is not assignable to parameter of type '"DELETE /v1/sessions/current" | "GET /v1/orders" | "GET /v1/orders/{id}"
+// TS2345 Argument of type '"GET /v1/order/{id}"' is not assignable to parameter of type '"DELETE /v1/sessions/current" | "GET /v1/orders"
 await shop('GET /v1/order/{id}', { id: '' })
 
 // ---------------------------------------------------------------- what a topology may say

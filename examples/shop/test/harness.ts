@@ -34,6 +34,10 @@ export function atEveryStage(name: string, body: (shop: Shop, context: TestConte
   }
 }
 
+let addresses = 0
+/** An address that no other test writes to: the mailbox is shared by all of a file. */
+export function address(name: string): string { return `${name}-${++addresses}@example.com` }
+
 /** A customer with an account of their own, signed in through the routes. */
 export async function customer(shop: Shop, email: string): Promise<{ id: string; client: ShopClient }> {
   const { id } = await shop.client()('POST /v1/users', { email, password: 'correct horse', name: 'Ann' })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ProblemError } from 'tenfold/client'
 import { productById } from '../catalogue/browse.ts'
 import { revenue } from '../orders/reading.ts'
-import { atEveryStage, chargesOf, customer, mailsTo, setGateway, type Shop } from './harness.ts'
+import { address, atEveryStage, chargesOf, customer, mailsTo, setGateway, type Shop } from './harness.ts'
 
 const problem = (code: string, status: number) => (error: ProblemError) => error.problem?.code === code && error.problem.status === status
 
@@ -17,7 +17,7 @@ async function stockOf(shop: Shop, id: string): Promise<number> {
 
 atEveryStage('an order is paid, and after it come its receipt, its mail and its place among the best sellers', async (shop) => {
   const [lamp, , mug] = await productIds(shop)
-  const email = `paid-${shop.seed}@example.com`
+  const email = address('paid')
   const { client } = await customer(shop, email)
   const items = [{ productId: lamp, quantity: 2 }, { productId: mug, quantity: 1 }, { productId: lamp, quantity: 1 }]
   const order = await client('POST /v1/orders', { items }, { idempotencyKey: 'one' })
@@ -38,8 +38,8 @@ atEveryStage('an order is paid, and after it come its receipt, its mail and its 
 
 atEveryStage('a repeat of key and body gives the same order; another body is refused; keys are the caller\'s own', async (shop) => {
   const [lamp, red] = await productIds(shop)
-  const { client } = await customer(shop, `key-${shop.seed}@example.com`)
-  const other = await customer(shop, `other-${shop.seed}@example.com`)
+  const { client } = await customer(shop, address('key'))
+  const other = await customer(shop, address('other'))
   const order = await client('POST /v1/orders', { items: [{ productId: lamp, quantity: 1 }] }, { idempotencyKey: 'k' })
   const repeats = await Promise.all([1, 2, 3].map(() => client('POST /v1/orders', { items: [{ productId: lamp, quantity: 1 }] }, { idempotencyKey: 'k' })))
   assert.deepEqual(repeats, [order, order, order])
@@ -53,7 +53,7 @@ atEveryStage('a repeat of key and body gives the same order; another body is ref
 
 atEveryStage('an unknown product, short stock and a body without lines take nothing', async (shop) => {
   const [lamp, , , chair] = await productIds(shop)
-  const { client } = await customer(shop, `short-${shop.seed}@example.com`)
+  const { client } = await customer(shop, address('short'))
   const missing = '00000000-0000-8000-8000-000000000000'
   await assert.rejects(client('POST /v1/orders', { items: [{ productId: lamp, quantity: 1 }, { productId: missing, quantity: 1 }] }, { idempotencyKey: 'a' }), problem('unknown-product', 422))
   await assert.rejects(client('POST /v1/orders', { items: [{ productId: lamp, quantity: 1 }, { productId: chair, quantity: 2 }] }, { idempotencyKey: 'b' }), problem('short-stock', 409))
@@ -66,7 +66,7 @@ atEveryStage('an unknown product, short stock and a body without lines take noth
 
 atEveryStage('the last one is sold once', async (shop) => {
   const [, , , chair] = await productIds(shop)
-  const { client } = await customer(shop, `last-${shop.seed}@example.com`)
+  const { client } = await customer(shop, address('last'))
   const tries = await Promise.all(Array.from({ length: 5 }, (_, index) => client.try('POST /v1/orders', { items: [{ productId: chair, quantity: 1 }] }, { idempotencyKey: String(index) })))
   assert.deepEqual(tries.map((tried) => tried.ok ? 'sold' : tried.problem.code).toSorted(), ['short-stock', 'short-stock', 'short-stock', 'short-stock', 'sold'])
   assert.equal(await stockOf(shop, chair), 0)
@@ -74,7 +74,7 @@ atEveryStage('the last one is sold once', async (shop) => {
 
 atEveryStage('a declined payment is an order with that status, and its stock comes back', async (shop) => {
   const [lamp] = await productIds(shop)
-  const { client } = await customer(shop, `declined-${shop.seed}@example.com`)
+  const { client } = await customer(shop, address('declined'))
   await setGateway('declined')
   const order = await client('POST /v1/orders', { items: [{ productId: lamp, quantity: 5 }] }, { idempotencyKey: 'x' })
   assert.equal(order.status, 'declined')
@@ -85,7 +85,7 @@ atEveryStage('a declined payment is an order with that status, and its stock com
 for (const fault of ['error', 'down', 'duplicate'] as const) {
   atEveryStage(`while the gateway's fault is ${fault}, an order is processing or paid, ends paid, and is charged once`, async (shop) => {
     const [lamp] = await productIds(shop)
-    const { client } = await customer(shop, `${fault}-${shop.seed}@example.com`)
+    const { client } = await customer(shop, address(`${fault}`))
     await setGateway(fault)
     const began = performance.now()
     const order = await client('POST /v1/orders', { items: [{ productId: lamp, quantity: 1 }] }, { idempotencyKey: 'x' })
@@ -106,7 +106,7 @@ for (const fault of ['error', 'down', 'duplicate'] as const) {
 
 atEveryStage('an order that is never paid is undone after a day: declined, its stock back, charged nothing', async (shop) => {
   const [lamp] = await productIds(shop)
-  const { client } = await customer(shop, `never-${shop.seed}@example.com`)
+  const { client } = await customer(shop, address('never'))
   await setGateway('down')
   const order = await client('POST /v1/orders', { items: [{ productId: lamp, quantity: 3 }] }, { idempotencyKey: 'x' })
   await shop.clock.advance('25h')

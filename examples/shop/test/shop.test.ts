@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import type { ProblemError } from 'tenfold/client'
 import { alike, mostPopular } from '../catalogue/recommendations.ts'
-import { atEveryStage, customer } from './harness.ts'
+import { address, atEveryStage, customer } from './harness.ts'
 
 const problem = (code: string, status: number) => (error: ProblemError) => error.problem?.code === code && error.problem.status === status
 
 atEveryStage('an account is made once, whatever the case of its address', async (shop) => {
   const client = shop.client()
-  const email = `Ann-${shop.seed}@example.com`
+  const email = address('Ann')
   const user = await client('POST /v1/users', { email, password: 'correct horse', name: 'Ann' })
   assert.deepEqual(user, { id: user.id, email, name: 'Ann' })
   await assert.rejects(client('POST /v1/users', { email: email.toUpperCase(), password: 'correct horse', name: 'Ann' }), problem('email-taken', 409))
@@ -19,7 +19,7 @@ atEveryStage('an account is made once, whatever the case of its address', async 
 
 atEveryStage('one signs in, refreshes and signs out; a used refresh token ends the family', async (shop) => {
   const client = shop.client()
-  const email = `bob-${shop.seed}@example.com`
+  const email = address('bob')
   await client('POST /v1/users', { email, password: 'correct horse', name: 'Bob' })
   const wrong = await client.try('POST /v1/sessions', { email, password: 'wrong horse' })
   const unknown = await client.try('POST /v1/sessions', { email: 'nobody@example.com', password: 'wrong horse' })
@@ -41,7 +41,7 @@ atEveryStage('one signs in, refreshes and signs out; a used refresh token ends t
 
 atEveryStage('products are found by all their words, page by page, and a cursor survives a change of price', async (shop) => {
   const client = shop.client()
-  const { id } = await customer(shop, `c-${shop.seed}@example.com`)
+  const { id } = await customer(shop, address('c'))
   const admin = shop.client({ id, role: 'admin' })
   const names = async (q: string) => (await client('GET /v1/products', { q })).data.map(({ name }) => name).toSorted()
   assert.deepEqual(await names('lamp'), ['LAMP', 'Red lamp'])
@@ -60,7 +60,7 @@ atEveryStage('products are found by all their words, page by page, and a cursor 
 })
 
 atEveryStage('an admin changes a price, and reads it at once; nobody else may', async (shop) => {
-  const { id, client } = await customer(shop, `d-${shop.seed}@example.com`)
+  const { id, client } = await customer(shop, address('d'))
   const admin = shop.client({ id, role: 'admin' })
   const [product] = (await client('GET /v1/products', {})).data
   assert.ok(product)

@@ -33,7 +33,7 @@ export interface Home {
 /** Takes the directory for this process, and clears what a killed one left in it. Errors: `start`. */
 export async function openHome(path: string): Promise<Home> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await mkdir(path, { recursive: true, mode: 0o711 }) // the server may run as another user, who then passes through
     const directory = await realpath(path)
     const lock = await lockFile(join(directory, 'owner'))
     if ('ownerPid' in lock) throw failed('start', `Another process (pid ${lock.ownerPid}) runs the database in ${directory}: stop it, or set TENFOLD_DATA to another directory.`)
