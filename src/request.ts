@@ -21,7 +21,7 @@ export function compose(platform: Platform, cache: Cache, procedure: ProcedureDe
     gate && shedding(gate.shedder, gate.route),                   // limit     is there room
     gate && timed(platform, procedure),                           // resilience  until when
     checked(procedure),                                           // app       the input is what its schema says
-    query?.cache && known(cache),                                 // cache     is it known already
+    query?.cache && known(cache, platform.clock),                 // cache     is it known already
     kind === 'action' && durable(platform),                       // calls     written down before it starts; answered if it was
   ]
   return steps.filter((step) => step !== false && step !== undefined).reduceRight((next, step) => step(next), last(platform, procedure))

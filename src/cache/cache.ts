@@ -10,7 +10,7 @@ import { createTags, type Tags } from './tags.ts'
  */
 export interface Cache {
   /** The answer for that input: remembered, or loaded. Shared, so it is frozen. */
-  get(query: ProcedureDefinition, input: Readonly<Record<string, unknown>>, load: () => Promise<unknown>): Promise<unknown>
+  get<T>(query: ProcedureDefinition, input: Readonly<Record<string, unknown>>, load: () => Promise<T>): Promise<T>
   /** Drops what that event makes wrong. */
   invalidate(event: string, payload: unknown): void
   clear(): void
@@ -60,20 +60,20 @@ export function createCache(queries: Iterable<ProcedureDefinition>, driver: Cach
   const open = (value: unknown) => { if (value instanceof Missing) throw value.error; return value }
 
   return {
-    async get(query, input, load) {
+    async get<T>(query: ProcedureDefinition, input: Readonly<Record<string, unknown>>, load: () => Promise<T>): Promise<T> {
       const shelf = shelves.get(query.name) as Shelf
       const key = `${shelf.prefix} ${canonicalJson(input)}`
       const entry: Entry | undefined = driver.get(key)
       const now = clock.monotonic()
-      if (entry && now < entry.freshUntil) { shelf.hits.add(); return open(entry.value) }
+      if (entry && now < entry.freshUntil) { shelf.hits.add(); return open(entry.value) as T }
       const flight = flights.get(key) ?? fly(shelf, key, input, load)
       if (entry && now < entry.staleUntil) {
         shelf.hits.add()
         flight.answer.catch(() => { /* the old value serves until it is too old; then the failure is the caller's to see */ })
-        return open(entry.value)
+        return open(entry.value) as T
       }
       shelf.misses.add()
-      return open(await flight.answer)
+      return open(await flight.answer) as T
     },
     invalidate(event, payload) {
       for (const { shelf, fields } of byEvent.get(event) ?? []) {

@@ -1,8 +1,24 @@
-import type { ProcedureDefinition } from '../app/index.ts'
+import type { Caller, ProcedureDefinition } from '../app/index.ts'
+import { type Clock, Positions } from '../base/index.ts'
+import { type Deadline, deadlineIn } from '../resilience/index.ts'
 import type { Cache } from './cache.ts'
 
-/** A step of a cached query's way: the answer that is known, or the one that the rest of the way finds. */
-export function known(cache: Cache) {
-  return <C extends { readonly procedure: ProcedureDefinition; input: unknown }>(next: (call: C) => Promise<unknown>) =>
-    (call: C): Promise<unknown> => cache.get(call.procedure, call.input as Record<string, unknown>, () => next(call))
+/** What this step needs to know of a call. */
+interface Asking { readonly procedure: ProcedureDefinition; input: unknown; caller: Caller; readonly positions: Positions; readonly deadline: Deadline }
+
+/**
+ * A step of a cached query's way: the answer that is known, or the one that the rest of the way finds. What is shared belongs to nobody:
+ * it is loaded without a caller, in the query's own time, and whoever gets it has from then on seen what it was loaded from.
+ */
+export function known(cache: Cache, clock: Clock) {
+  return <C extends Asking>(next: (call: C) => Promise<unknown>) => async (call: C): Promise<unknown> => {
+    const { procedure, input } = call
+    const found = await cache.get(procedure, input as Record<string, unknown>, async () => {
+      const positions = new Positions()
+      const value = await next({ ...call, caller: null, positions, deadline: deadlineIn(clock, procedure.timeoutMs) })
+      return { value, positions }
+    })
+    call.positions.merge(found.positions)
+    return found.value
+  }
 }

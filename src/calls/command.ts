@@ -77,7 +77,7 @@ function commandContext(platform: Platform, call: Call, place: Place, transactio
   let savepoints = 0
   const own: Pick<CommandContext<string, any>, 'db' | 'emit' | 'enqueue' | 'savepoint'> & { [internals]: Internals } = {
     [internals]: { key: platform.key, random: platform.random },
-    db: writesOn(async () => transaction),
+    db: writesOn((statement) => transaction.query(statement)),
     // Not async functions for their own sake: a later stage may hand these to another process.
     emit: async (event, payload) => { said.events.push(state(event, payload, module)) },
     enqueue: async (job, input, options = {}) => { said.jobs.push(ask(job, input, options, module, place)) },

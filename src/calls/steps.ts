@@ -21,8 +21,14 @@ export function lookupContext(platform: Platform, call: Call): LookupContext {
   return anywhere(call, { call: stepCaller(platform, call) as LookupContext['call'] })
 }
 
-export function queryContext(platform: Platform, call: Call, db: Reads<any>): QueryContext<any> {
-  return anywhere(call, { db, call: ((callee, input) => platform.way(definitionOf(callee))(inner(platform, call, callee, input, call.key))) as QueryContext<any>['call'] })
+export function queryContext(platform: Platform, call: Call, db: Reads<any>, pause: () => Promise<void>): QueryContext<any> {
+  return anywhere(call, {
+    db,
+    call: (async (callee, input) => {
+      await pause()
+      return platform.way(definitionOf(callee))(inner(platform, call, callee, input, call.key))
+    }) as QueryContext<any>['call'],
+  })
 }
 
 type StepCall = (callee: Procedure<Kind, unknown, unknown>, input: unknown, options?: { step?: string }) => Promise<unknown>

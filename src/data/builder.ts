@@ -1,7 +1,8 @@
 import { CamelCasePlugin, type CompiledQuery, type DatabaseConnection, DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, type QueryCreator, type QueryResult } from 'kysely'
+import type pg from 'pg'
 import type { Reads, Writes } from '../app/index.ts'
 import { failed } from '../base/index.ts'
-import type { Transaction } from './transaction.ts'
+import type { Statement } from './transaction.ts'
 
 // Kysely compiles, we run: one compiler serves all, and each transaction gets a view of it with its own connection.
 const camelCase = new CamelCasePlugin({ maintainNestedObjectKeys: true })
@@ -18,11 +19,14 @@ function bound(connection: DatabaseConnection): Kysely<any> {
   return new Kysely({ config, dialect, driver: driver as never, executor })
 }
 
-/** A connection, as Kysely sees it, that runs what it is given inside our transaction (opened when first needed). */
-function connectionOf(transaction: () => Promise<Transaction>): DatabaseConnection {
+/** Runs a statement inside the transaction that it belongs to. */
+export type RunStatement = (statement: Statement) => Promise<pg.QueryResult>
+
+/** A connection, as Kysely sees it. */
+function connectionOf(run: RunStatement): DatabaseConnection {
   return {
     async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-      const result = await (await transaction()).query({ text: query.sql, values: query.parameters as unknown[] })
+      const result = await run({ text: query.sql, values: query.parameters as unknown[] })
       const affected = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(result.command)
       return { rows: result.rows as R[], ...(affected ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}) }
     },
@@ -32,10 +36,10 @@ function connectionOf(transaction: () => Promise<Transaction>): DatabaseConnecti
 
 type Raw = <Row>(text: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>
 
-function rawOf(transaction: () => Promise<Transaction>): Raw {
+function rawOf(run: RunStatement): Raw {
   return async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
-    const result = await (await transaction()).query({ text: text.reduce((sql, part, index) => `${sql}$${index}${part}`), values })
-    return result.rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [camelName(name), value])) as Row)
+    const result = await run({ text: text.reduce((sql, part, index) => `${sql}$${index}${part}`), values })
+    return result.rows.map((row: Record<string, unknown>) => Object.fromEntries(Object.entries(row).map(([name, value]) => [camelName(name), value])) as Row)
   }
 }
 
@@ -53,8 +57,8 @@ export function snakeName(name: string): string {
 }
 
 /** What a query's `ctx.db` is: no method of it writes. */
-export function readsOn(transaction: () => Promise<Transaction>): Reads<any> {
-  return reads(bound(connectionOf(transaction)), rawOf(transaction))
+export function readsOn(run: RunStatement): Reads<any> {
+  return reads(bound(connectionOf(run)), rawOf(run))
 }
 
 function reads(creator: QueryCreator<any> & { fn?: unknown }, sql: Raw): Reads<any> {
@@ -67,10 +71,10 @@ function reads(creator: QueryCreator<any> & { fn?: unknown }, sql: Raw): Reads<a
 }
 
 /** What a command's `ctx.db` is. */
-export function writesOn(transaction: () => Promise<Transaction>): Writes<any> {
-  const db = bound(connectionOf(transaction))
+export function writesOn(run: RunStatement): Writes<any> {
+  const db = bound(connectionOf(run))
   return {
-    ...reads(db, rawOf(transaction)),
+    ...reads(db, rawOf(run)),
     insertInto: db.insertInto.bind(db), updateTable: db.updateTable.bind(db), deleteFrom: db.deleteFrom.bind(db), mergeInto: db.mergeInto.bind(db), withWrite: db.with.bind(db),
   }
 }

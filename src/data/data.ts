@@ -19,6 +19,12 @@ export interface Place { readonly database: Database; readonly schema: string; r
 
 export interface ReadOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number }
 
+/**
+ * A handler's reading. `pause` gives the connection back, so that a query that calls another does not hold one while it waits for a second:
+ * a crowd of them would wait for each other. What it reads after that is a snapshot of its own.
+ */
+export type Reading<T> = (db: Reads<any>, pause: () => Promise<void>) => Promise<T>
+
 export interface Data {
   readonly databases: readonly Database[]
   /** Where a procedure with that input finds its rows. For `all`: one place for each shard. */
@@ -26,7 +32,7 @@ export interface Data {
   /** The database of a bucket of a sharded module; of anything else, the first. */
   databaseOf(bucket: number | undefined): Database
   /** Runs `work` in a transaction that cannot write, on the nearest copy that has what the caller has seen. */
-  read<T>(place: Place, options: ReadOptions, work: (db: Reads<any>) => Promise<T>): Promise<T>
+  read<T>(place: Place, options: ReadOptions, work: Reading<T>): Promise<T>
   /** A query that is one statement, ready to run: answers its rows, or at most one where `single`. */
   statement(procedure: ProcedureDefinition, single: boolean): (place: Place, options: ReadOptions, input: Record<string, unknown>) => Promise<Record<string, unknown>[]>
   write(place: Place, options: { isolation: 'repeatable read' | 'read committed'; timeoutMs: number }): Promise<Transaction>
@@ -113,11 +119,22 @@ async function onNearest<T>(database: Database, options: ReadOptions, clock: Clo
 }
 
 /** A handler's statements in one transaction that cannot write, opened when the first is sent. */
-async function readOn<T>(target: Target, place: Place, options: ReadOptions, work: (db: Reads<any>) => Promise<T>): Promise<T> {
+async function readOn<T>(target: Target, place: Place, options: ReadOptions, work: Reading<T>): Promise<T> {
   let opened: Promise<Transaction> | undefined
+  let running = 0
   const open = () => opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: options.timeoutMs })
   try {
-    const answer = await work(readsOn(open))
+    const db = readsOn(async (statement) => {
+      running++
+      try { return await (await open()).query(statement) } finally { running-- }
+    })
+    const pause = async () => {
+      if (running > 0 || !opened) return
+      const idle = opened
+      opened = undefined
+      await (await idle).commit()
+    }
+    const answer = await work(db, pause)
     await (await opened)?.commit()
     return answer
   } catch (error) {

@@ -24,7 +24,7 @@ export function notServed(server: FastifyInstance): (request: FastifyRequest, re
   }
 }
 
-/** `/orders/:id` → one segment each. */
+/** `/orders/:id` as the router reads it: a parameter may be empty. */
 function patternOf(url: string): RegExp {
-  return new RegExp(`^${url.split(/:\w+/).map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('[^/]+')}$`)
+  return new RegExp(`^${url.split(/:\w+/).map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('[^/]*')}$`)
 }

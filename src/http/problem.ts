@@ -1,4 +1,5 @@
-import { type ErrorCode, errorTable, failed, isTenfoldError, type TenfoldError } from '../base/index.ts'
+import { STATUS_CODES } from 'node:http'
+import { type ErrorCode, failed, isTenfoldError, TenfoldError } from '../base/index.ts'
 
 /** RFC 9457 problem details, as this platform fills them. */
 export interface Problem {
@@ -37,9 +38,10 @@ export function frameworkFault(error: unknown): unknown {
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH': return of('malformed', 'The body is not as long as its Content-Length says.')
     case 'FST_ERR_BAD_URL': return of('malformed', 'The path is not valid: check its percent-encoding.')
     case 'FST_ERR_MAX_PARAM_LENGTH': return of('uri-too-long', 'A part of the path is longer than this server takes.')
-    case 'ECONNRESET': return of('malformed', 'The client left before its request was whole.')
   }
   if (statusCode === undefined || statusCode < 400 || statusCode >= 500) return error
-  const alike = Object.entries(errorTable).find(([, { status }]) => status === statusCode)
-  return alike ? of(alike[0] as ErrorCode, message ?? alike[1].title) : of('malformed', 'The request could not be read.')
+  if (code?.startsWith('FST_')) return of('malformed', 'The request could not be read.')
+  // A plugin's own refusal keeps its status, and its sentence.
+  const row = { status: statusCode, retryable: false, title: STATUS_CODES[statusCode] ?? 'The request was refused' }
+  return new TenfoldError(row.title.toLowerCase().replaceAll(/[^a-z]+/g, '-'), row, message ?? row.title, { cause: error })
 }

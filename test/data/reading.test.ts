@@ -34,6 +34,10 @@ const twice = probe.action('twice', { input: Owner, output: t.Null(), backstop: 
   return null
 })
 const leaky = probe.query('leaky', { input: Owner, output: t.Array(t.Object({ id: t.String() })) }).handle((ctx) => ctx.db.selectFrom('rows').selectAll().execute())
+const nested = probe.query('nested', { input: Owner, output: t.Array(t.String()) }).handle(async (ctx, input) => {
+  await ctx.db.selectFrom('rows').select('id').execute()
+  return ctx.call(all, input)
+})
 const app = defineApp('probe', { modules: [probe], routes: [] })
 
 atEveryStage('a query cannot write, whatever SQL it sends', app, async (running) => {
@@ -71,6 +75,12 @@ test('a pool that is full says so, with its figures, after its wait', async () =
   assert.deepEqual(await running.call(all, { ownerId: 'a' }), [], 'writes at their limit do not keep reads out')
   await Promise.all(held.map((transaction) => transaction.rollback()))
   await running.call(put, { ownerId: 'a', id: 'x' })
+})
+
+test('queries that call queries do not wait for each other\'s connections', async () => {
+  await using running = await testApp(app, { pool: { max: 2, waitMs: 500 } })
+  await running.call(put, { ownerId: 'a', id: 'x' })
+  assert.deepEqual(await Promise.all(Array.from({ length: 12 }, () => running.call(nested, { ownerId: 'a' }))), Array.from({ length: 12 }, () => ['x']))
 })
 
 test('reads of one tick by one statement are one statement', async () => {

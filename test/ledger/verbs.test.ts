@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Positions } from '../../src/base/index.ts'
 import { atEveryStage } from '../support/stages.ts'
 import { accountById, accountsByName, cachedAccount, careless, credit, deposit, entriesOf, everything, ledger, openAccount, seen, totals, walletOf } from './ledger.ts'
 
@@ -53,4 +54,15 @@ atEveryStage('a page goes on where the last one ended, whatever changed between'
   const expected = opened.toSorted((a, b) => b.balance - a.balance || (a.id < b.id ? -1 : 1)).map(({ id }) => id)
   assert.deepEqual(ids, expected)
   await assert.rejects(app.call(accountsByName, { cursor: '[1]' }), { code: 'bad-cursor' })
+})
+
+atEveryStage('who reads a remembered answer does not go back behind it', ledger, async (app) => {
+  const { id } = await app.call(openAccount, { name: 'ahead', balance: 1 })
+  for (let nth = 0; nth < 5; nth++) {
+    const balance = (await app.call(deposit, { id, amount: 1 })).balance
+    await app.call(cachedAccount, { id })
+    const stranger = new Positions()
+    assert.equal((await app.call(cachedAccount, { id }, { positions: stranger })).balance, balance, 'it is remembered')
+    assert.equal((await app.call(accountById, { id }, { positions: stranger })).balance, balance)
+  }
 })

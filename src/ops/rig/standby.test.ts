@@ -39,7 +39,7 @@ describe('a standby', () => {
   })
   const options = (name: string) => ({ primary, directory: join(parent, name), durable: false, settings })
   const caughtUp = (standby: PostgresServer) => connected(standby, async (client) => {
-    const [lsn] = await ask(primary, 'select pg_current_wal_insert_lsn()')
+    const [lsn] = await ask(primary, 'select pg_current_wal_lsn()')
     return await waitFor(async () => (await client.query('select 1 where pg_last_wal_replay_lsn() >= $1', [lsn])).rows.length === 1 || undefined, { timeoutMs: 10_000 })
   })
 
