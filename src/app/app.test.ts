@@ -81,7 +81,7 @@ test('a route is refused where it is written', () => {
   const refused = (message: RegExp) => (error: unknown) => isTenfoldError(error, 'definition') && message.test(error.message)
   const untyped = { get, post } as unknown as Record<'get' | 'post', (path: string, procedure: unknown, options: object) => unknown> // as JavaScript would call them
   assert.throws(() => untyped.get('/a', change, { auth: anyone }), refused(/The route GET \/a serves a command: GET serves query or lookup/))
-  assert.throws(() => untyped.get('/a', act, { auth: anyone }), refused(/serves a action: GET serves query or lookup/))
+  assert.throws(() => untyped.get('/a', act, { auth: anyone }), refused(/serves an action: GET serves query or lookup/))
   assert.throws(() => untyped.post('/a', read, { auth: anyone }), refused(/serves a query: POST serves command or action/))
   assert.throws(() => untyped.get('/a/{nonsense}', read, { auth: anyone }), refused(/names nonsense, which the input of things\.read has not/))
   assert.throws(() => untyped.get('/mine', mine, { auth: anyone }), refused(/is open to anyone, but things\.mine needs the caller's identity: use signedIn or role/))

@@ -24,17 +24,24 @@ const anyValue = fc.letrec<{ value: unknown }>((tie) => ({
     fc.array(tie('value'), { maxLength: 4 }), fc.dictionary(name, tie('value'), { maxKeys: 4, noNullPrototype: true })),
 })).value
 
+function agree(schema: Schema, value: unknown): void {
+  const faults = faultsOf(jsonSchema(schema), value)
+  try {
+    validator(jsonSchema(schema), 'The input')(value)
+    assert.deepEqual(faults, [])
+  } catch (error) {
+    if (!isTenfoldError(error, 'invalid')) throw error
+    assert.notDeepEqual(faults, [], `refused without a word: ${error.message}`)
+  }
+}
+
 test('what the check refuses is told in words, and what it takes has no fault', () => {
-  fc.assert(fc.property(anySchema, anyValue, (schema, value) => {
-    const faults = faultsOf(jsonSchema(schema), value)
-    try {
-      validator(jsonSchema(schema), 'The input')(value)
-      assert.deepEqual(faults, [])
-    } catch (error) {
-      if (!isTenfoldError(error, 'invalid')) throw error
-      assert.notDeepEqual(faults, [], `refused without a word: ${error.message}`)
-    }
-  }), { numRuns: 2_000 })
+  fc.assert(fc.property(anySchema, anyValue, agree), { numRuns: 2_000 })
+})
+
+test('the same holds at the very limits of numbers and texts', () => {
+  fc.assert(fc.property(Number.map((limits) => [t.Integer(limits), t.Number(limits)]), fc.oneof(fc.integer({ min: -5, max: 5 }), fc.double({ min: -4, max: 4 })), (schemas, value) => { for (const schema of schemas) agree(schema, value) }), { numRuns: 1_000 })
+  fc.assert(fc.property(Text.map(t.String), fc.string({ maxLength: 6, unit: 'grapheme' }), agree), { numRuns: 1_000 })
 })
 
 test('every fault is a JSON pointer to what is there, or ought to be', () => {

@@ -53,7 +53,7 @@ function route(method: RouteDefinition['method'], kinds: readonly Kind[]) {
   return (path: string, procedure: Procedure<Kind, any, any>, options: Partial<RouteDefinition> & { auth: AuthRule }): RouteDefinition => {
     const definition = definitionOf(procedure)
     const name = `${method} ${path}`
-    if (!kinds.includes(definition.kind)) throw failed('definition', `The route ${name} serves a ${definition.kind}: ${method} serves ${kinds.join(' or ')}.`)
+    if (!kinds.includes(definition.kind)) throw failed('definition', `The route ${name} serves ${/^[ao]/.test(definition.kind) ? 'an' : 'a'} ${definition.kind}: ${method} serves ${kinds.join(' or ')}.`)
     if (!/^(\/([\w.~-]+|\{[A-Za-z]\w*\}))+$/.test(path)) throw failed('definition', `The route ${name} has a path that cannot be served: write it as '/orders/{id}'.`)
     const params = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] as string)
     const missing = params.filter((param) => !definition.input.properties?.[param])

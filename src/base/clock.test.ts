@@ -34,15 +34,15 @@ test('the real clock goes on, and a cancelled task is never run', async () => {
   const before = systemClock.monotonic()
   const cancel = systemClock.after(0, () => assert.fail('it was cancelled'))
   cancel()
-  await systemClock.sleep(1)
+  await sleepOn(systemClock, 1)
   assert.ok(systemClock.monotonic() > before)
   assert.ok(Math.abs(systemClock.now() - Date.now()) < 1_000)
 })
 
-test('what is further away than a timer reaches is asked about again, and not done at once', async () => {
+test('what is further away than a timer reaches is not done at once', async () => {
   let done = false
   const cancel = systemClock.after(2 ** 40, () => { done = true })
-  await systemClock.sleep(2)
+  await sleepOn(systemClock, 2)
   cancel()
   assert.equal(done, false)
 })

@@ -54,7 +54,7 @@ test('a digest alone is an id too', () => {
 })
 
 test('any other key falls into a bucket of its own choosing, evenly, and always the same', () => {
-  const counts = new Array<number>(bucketCount).fill(0)
+  const counts = Array.from({ length: bucketCount }, () => 0)
   for (let number = 0; number < 40 * bucketCount; number++) counts[bucketOf(`customer-${number}`)]! += 1
   assert.ok(Math.min(...counts) > 10 && Math.max(...counts) < 90, `${Math.min(...counts)} to ${Math.max(...counts)} where 40 are even`)
   assert.equal(bucketOf(42), bucketOf('42'))

@@ -12,7 +12,7 @@ test('a seed repeats a run, and another seed does not', () => {
 
 test('chance is even, and never 1', () => {
   for (const random of [seededRandom(1), systemRandom]) {
-    const tenths = new Array<number>(10).fill(0)
+    const tenths = Array.from({ length: 10 }, () => 0)
     for (let draw = 0; draw < 20_000; draw++) {
       const value = random.float()
       assert.ok(value >= 0 && value < 1)

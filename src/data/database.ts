@@ -39,7 +39,7 @@ const laneSize = 2
 const replicaNewsMs = 25
 
 // The timeline is the first eight digits of a log file's name; a standby cannot name its files, but knows its last checkpoint's.
-const written: Statement = { name: 'tenfold_written', text: `select lsn::text, ('x' || left(pg_walfile_name(lsn), 8))::bit(32)::int as timeline from pg_current_wal_insert_lsn() as lsn` }
+const written: Statement = { name: 'tenfold_written', text: `select lsn::text, ('x' || left(pg_walfile_name(lsn), 8))::bit(32)::int as timeline from pg_current_wal_lsn() as lsn` }
 const replayedTo: Statement = { name: 'tenfold_replayed', text: `select coalesce(pg_last_wal_replay_lsn(), '0/0')::text as lsn, (select timeline_id from pg_control_checkpoint()) as timeline` }
 
 async function askPosition(lane: Lane, where: Statement, database: string, clock: Clock): Promise<Position> {

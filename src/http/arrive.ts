@@ -11,8 +11,9 @@ import type { PositionTokens } from './positions.ts'
 /** Levels of a body at most: whoever walks through one need not fear for his stack. */
 const depthMax = 100
 
-/** A body's bytes as JSON. Errors: `malformed`. */
+/** A body's bytes as JSON; none is undefined, as many clients say what a DELETE's would have been. Errors: `malformed`. */
 export function parseJson(body: Buffer): unknown {
+  if (body.length === 0) return undefined
   if (!isUtf8(body)) throw failed('malformed', 'The body is not valid UTF-8: send JSON in UTF-8.')
   if (isDeep(body)) throw failed('malformed', `The body is nested deeper than ${depthMax} levels.`)
   try {

@@ -44,7 +44,7 @@ function operation(route: RouteDefinition): object {
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(inQuery ? {} : { requestBody: { required: (body.required ?? []).length > 0, content: { 'application/json': { schema: body } } } }),
     ...(route.auth['~auth'] === 'caller' ? { security: [{ bearer: [] }] } : {}),
-    responses: { [route.status]: success(route), ...(method === 'GET' ? { 304: { description: 'What the client has, by its ETag, is still so' } } : {}), ...problems(route, inQuery) },
+    responses: { [route.status]: success(route), ...(method === 'GET' ? { 304: { description: 'What the client has, by its ETag, is still so' } } : {}), ...problems(route) },
   }
 }
 
@@ -64,13 +64,13 @@ const always: readonly ErrorCode[] = ['malformed', 'not-found', 'request-timeout
 const retryAfter = { 'Retry-After': { schema: { type: 'integer' }, description: 'Seconds' } }
 
 /** By status: the application's own failures, and what the platform may say on such a route. */
-function problems({ auth, procedure, idempotencyKey }: RouteDefinition, inQuery: boolean): Record<string, object> {
+function problems({ method, auth, procedure, idempotencyKey }: RouteDefinition): Record<string, object> {
   const platform: ErrorCode[] = [
     ...always,
     ...(auth['~auth'] === 'caller' ? ['unauthenticated', 'forbidden'] as const : []),
     ...(idempotencyKey ? ['key-required', 'key-reused', 'in-progress'] as const : []),
     ...(kindOf(procedure.output) === 'page' ? ['bad-cursor'] as const : []),
-    ...(inQuery ? [] : ['too-large', 'unsupported-media-type'] as const),
+    ...(method === 'GET' ? [] : ['too-large', 'unsupported-media-type'] as const),
     ...(procedure.kind === 'command' || procedure.kind === 'action' ? ['outcome-unknown', 'contention', 'run-lost', 'run-undone'] as const : []),
     ...(procedure.kind === 'action' || procedure.kind === 'lookup' ? ['dependency-unavailable'] as const : []),
   ]

@@ -38,7 +38,8 @@ export function createLimiter(clock: Clock, options: { perAddress: Rate | undefi
     count(rule, subject, text) {
       const { count, perMs } = parse(text)
       const key = `${rule} ${subject}`
-      const now = clock.monotonic()
+      // Whole milliseconds: a fraction more than a minute would be told as 61 seconds.
+      const now = Math.floor(clock.monotonic())
       let counted = known.get(key)
       if (!counted) known.set(key, counted = { marks: [], total: 0 })
       forget(counted, now - perMs)

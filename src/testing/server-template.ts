@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto'
-import { mkdtemp, rename, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { failed } from '../base/errors.ts'
 import { isMissing } from '../base/private-files.ts'
-import { lockFile } from '../base/process-lock.ts'
-import { runCommand, waitFor } from '../base/process.ts'
+import { runCommand } from '../base/process.ts'
 import { findEngine } from '../ops/rig/binaries.ts'
 import { createCluster, keepPassword, openHome } from '../ops/rig/cluster.ts'
+import { makeOnce } from '../ops/rig/make-once.ts'
 import { isOursAlone } from '../ops/rig/unprivileged.ts'
 
 /**
@@ -17,18 +17,12 @@ import { isOursAlone } from '../ops/rig/unprivileged.ts'
 export async function templateDirectory(): Promise<string> {
   const { version } = await findEngine()
   const place = join(tmpdir(), `tenfold-template-${version}-${hash('sha256', String(createCluster)).slice(0, 8)}-${process.getuid?.()}`)
-  const made = await waitFor(async () => {
-    if (await isWhole(place)) return place
-    const lock = await lockFile(`${place}.lock`)
-    if ('ownerPid' in lock) return undefined // another process is just making it
-    try {
-      if (!await isWhole(place)) await make(place)
-      return place
-    } finally {
-      await lock.release()
-    }
-  }, { timeoutMs: 60_000, everyMs: 20 })
-  return made ?? await Promise.reject(failed('start', `Another process has been making ${place} for a minute: end it, or remove ${place}.lock.`))
+  await makeOnce(place, () => isWhole(place), async (draft) => {
+    const home = await openHome(draft)
+    await createCluster(home, await keepPassword(home, undefined, { change: false }))
+    await home.release()
+  })
+  return place
 }
 
 /** Copies the template: the same cluster, with the same password, as often as wanted. */
@@ -48,18 +42,4 @@ async function isWhole(place: string): Promise<boolean> {
   }
   if (await isOursAlone(place)) return true
   throw failed('start', `${place}, the template of the test server, belongs to somebody else: remove it.`)
-}
-
-async function make(place: string): Promise<void> {
-  await rm(place, { recursive: true, force: true }) // what a cleaner of old files has left of it
-  const draft = await mkdtemp(`${place}-new-`)
-  try {
-    const home = await openHome(draft)
-    await createCluster(home, await keepPassword(home, undefined, { change: false }))
-    await home.release()
-    await rename(draft, place)
-  } catch (error) {
-    await rm(draft, { recursive: true, force: true })
-    throw error
-  }
 }

@@ -5,7 +5,7 @@ import { ask, customer, type Order, products } from './client.ts'
 import { processesOf } from './processes.ts'
 import { command, dataDirectory, finished, interrupt, startShop, until } from './shop.ts'
 
-/** Of a first answer, in milliseconds (the issue's). A machine that runs other tests beside this one gets thrice as long. */
+/** Of a first answer, in milliseconds: thrice what the issue allows, for a machine that runs other tests beside this one. */
 const firstStartMs = 30_000
 const secondStartMs = 9_000
 
@@ -15,9 +15,8 @@ test('the first start fills the catalogue; the second is faster, and the data is
   assert.ok(first.readyMs < firstStartMs, `the first start took ${first.readyMs} ms`)
   assert.match(first.stderr(), /filling the catalogue: 2000 products/)
   assert.match(first.stderr(), /curl '/)
-  const shown = await products(first, 5)
-  assert.equal(shown.length, 5)
-  assert.equal((await stat(directory)).mode & 0o066, 0, 'what holds secrets is for its owner only')
+  const shown = (await products(first, 100)).filter(({ stock }) => stock > 10)
+  assert.equal((await stat(directory)).mode & 0o777, 0o700, 'what holds secrets is for its owner only')
   const { token } = await customer(first, 'ann@example.com')
   const body = { items: [{ productId: shown[0]?.id, quantity: 2 }] }
   const order = await ask<Order>(`${first.urls.web}/v1/orders`, { method: 'POST', token, key: 'one', body })
@@ -25,31 +24,24 @@ test('the first start fills the catalogue; the second is faster, and the data is
 
   interrupt(first)
   const left = await finished(first)
-  assert.deepEqual([left.code, left.signal, await processesOf(directory)], [0, null, []])
+  assert.deepEqual([left.code, left.signal, await processesOf(directory)], [0, null, []], left.stderr)
   assert.match(left.stderr, /left\n$/)
 
   const second = await startShop(directory)
   assert.ok(second.readyMs < Math.min(secondStartMs, first.readyMs), `the second start took ${second.readyMs} ms, the first ${first.readyMs} ms`)
   assert.doesNotMatch(second.stderr(), /filling|migrating/)
-  assert.deepEqual((await products(second, 5)).map(({ id }) => id), shown.map(({ id }) => id))
+  assert.deepEqual((await products(second, 100)).filter(({ stock }) => stock > 10).map(({ id }) => id), shown.map(({ id }) => id))
   assert.deepEqual((await ask<Order>(`${second.urls.web}/v1/orders/${order.body.id}`, { token })).body.items, order.body.items)
   assert.deepEqual((await ask<Order>(`${second.urls.web}/v1/orders`, { method: 'POST', token, key: 'one', body })).body, order.body)
 
+  // npm passes on the signal that it got, also where the terminal has sent it to all: that is no second Ctrl-C.
+  process.kill(second.pid, 'SIGTERM')
+  process.kill(second.pid, 'SIGINT')
+  await until('it is leaving', () => second.stderr().includes('leaving'))
   process.kill(second.pid, 'SIGTERM')
   const stopped = await finished(second)
-  assert.deepEqual([stopped.code, stopped.signal, await processesOf(directory)], [0, null, []])
-})
-
-test('npm passes a Ctrl-C on a second time: that is no second Ctrl-C', async (context) => {
-  const directory = await dataDirectory(context)
-  const shop = await startShop(directory)
-  process.kill(shop.pid, 'SIGINT')
-  process.kill(shop.pid, 'SIGTERM')
-  await until('it is leaving', () => shop.stderr().includes('leaving'))
-  process.kill(shop.pid, 'SIGINT')
-  const left = await finished(shop)
-  assert.deepEqual([left.code, await processesOf(directory)], [0, []])
-  assert.match(left.stderr, /left\n$/)
+  assert.deepEqual([stopped.code, stopped.signal, await processesOf(directory)], [0, null, []], stopped.stderr)
+  assert.match(stopped.stderr, /left\n$/)
 })
 
 test('a start that is interrupted before it is ready leaves nothing running, and nothing half made', async (context) => {
@@ -58,8 +50,8 @@ test('a start that is interrupted before it is ready leaves nothing running, and
     const starting = await command(directory, ['start'])
     await until(`it says ${sign}`, () => starting.stderr().includes(sign))
     interrupt(starting)
-    const { code, stdout } = await finished(starting)
-    assert.deepEqual([code, stdout, await processesOf(directory)], [130, '', []], sign)
+    const { code, stdout, stderr } = await finished(starting)
+    assert.deepEqual([code, stdout, await processesOf(directory)], [130, '', []], `${sign}: ${stderr}`)
   }
   const shop = await startShop(directory)
   assert.equal((await products(shop, 1)).length, 1)

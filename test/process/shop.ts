@@ -32,15 +32,16 @@ export interface Command {
 
 const started = new Map<string, Command[]>()
 
-/** A place for data that goes when the test ends, together with every process that still works on it. */
-export async function dataDirectory(context: Pick<TestContext, 'after'>): Promise<string> {
-  const parent = await realpath(await mkdtemp(join(tmpdir(), 'tenfold-process-')))
+/** A place for data that goes when the test ends, together with every process that still works on it, and with the disk on which it is. */
+export async function dataDirectory(context: Pick<TestContext, 'after'>, disk?: { readonly path: string; remove(): Promise<void> }): Promise<string> {
+  const parent = disk?.path ?? await realpath(await mkdtemp(join(tmpdir(), 'tenfold-process-')))
   const directory = join(parent, 'data')
   context.after(async () => {
     for (const running of started.get(directory) ?? []) await end(running)
     started.delete(directory)
     await endProcessesOf(directory)
-    await rm(parent, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+    if (disk) await disk.remove()
+    else await rm(parent, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   })
   return directory
 }

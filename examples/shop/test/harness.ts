@@ -54,7 +54,7 @@ export async function chargesOf(orderId: string): Promise<{ orderId: string; amo
   return charges.filter((charge) => charge.orderId === orderId)
 }
 
-export async function mailsTo(address: string): Promise<{ messageId: string; subject: string; text: string }[]> {
+export async function mailsTo(recipient: string): Promise<{ messageId: string; subject: string; text: string }[]> {
   const mails = await (await fetch(`${outside.urls.control}/mails`)).json() as { to: string; messageId: string; subject: string; text: string }[]
-  return mails.filter(({ to }) => to === address)
+  return mails.filter(({ to }) => to === recipient)
 }

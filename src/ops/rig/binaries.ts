@@ -1,9 +1,10 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { failed } from '../../base/errors.ts'
 import { fileFault, isMissing } from '../../base/private-files.ts'
 import { runCommand, type SystemUser } from '../../base/process.ts'
+import { makeOnce } from './make-once.ts'
 import { postgresFault } from './postgres-faults.ts'
 import { isOursAlone, reaches } from './unprivileged.ts'
 
@@ -76,7 +77,7 @@ export async function completeLinks(native: string): Promise<void> {
   }
 }
 
-/** Once per version, for all users: a copy is whole from the moment that it has its name. One that lost files to a cleaner of old files is made anew. */
+/** Once per version, for all. A copy that lost files to a cleaner of old files is made anew. Answers its path. */
 export async function copyEngine(native: string, place: string): Promise<string> {
   const parent = dirname(place)
   try {
@@ -84,36 +85,19 @@ export async function copyEngine(native: string, place: string): Promise<string>
     // `nobody` will run what is there with our users' data, so it must come from us
     if (!await isOursAlone(parent)) throw failed('start', `${parent}, where Tenfold keeps a copy of Postgres, belongs to somebody else: remove it.`)
     await chmod(parent, 0o755)
-    if (await sameNames(native, place)) return place
-    const draft = await mkdtemp(`${place}-new-`)
-    try {
-      for (const command of [['cp', '-RP', `${native}/.`, draft], ['chmod', '-R', 'a+rX', draft]] as const) {
-        const [name, ...args] = command
-        const { code, errors } = await runCommand(name, args)
-        if (code !== 0) throw postgresFault(errors, { directory: place })
-      }
-      await putInPlace(native, draft, place)
-    } finally {
-      await rm(draft, { recursive: true, force: true })
-    }
+    await makeOnce(place, () => sameNames(native, place), async (draft) => {
+      await run('cp', '-RP', `${native}/.`, draft)
+      await run('chmod', '-R', 'a+rX', draft)
+    })
     return place
   } catch (error) {
     throw fileFault(error, place)
   }
 }
 
-async function putInPlace(native: string, draft: string, place: string): Promise<void> {
-  for (;;) {
-    try {
-      return await rename(draft, place)
-    } catch (error) {
-      if (await sameNames(native, place)) return // another process was faster
-      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-      const old = await mkdtemp(`${place}-old-`)
-      await rename(place, old).catch(() => {})
-      await rm(old, { recursive: true, force: true })
-    }
-  }
+async function run(command: string, ...args: string[]): Promise<void> {
+  const { code, errors } = await runCommand(command, args)
+  if (code !== 0) throw postgresFault(errors, { directory: args.at(-1) ?? '' })
 }
 
 async function sameNames(native: string, place: string): Promise<boolean> {
