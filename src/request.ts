@@ -1,7 +1,7 @@
 import type { ProcedureDefinition, RouteDefinition } from './app/index.ts'
 import { allowed, type Authenticator } from './auth/index.ts'
 import { known, type Cache } from './cache/index.ts'
-import { acting, checked, counted, durable, looking, outside, type Platform, reading, type Step, timed, transactional, type Way } from './calls/index.ts'
+import { acting, checked, counted, durable, keyed, looking, outside, type Platform, reading, type Step, timed, transactional, type Way } from './calls/index.ts'
 import { type Limiter, limited, limitedByCaller, type Shedder, shedding } from './limit/index.ts'
 
 /** What only a call from outside meets. */
@@ -22,6 +22,7 @@ export function compose(platform: Platform, cache: Cache, procedure: ProcedureDe
     gate && timed(platform, procedure),                           // resilience  until when
     checked(procedure),                                           // app       the input is what its schema says
     query?.cache && known(cache, platform.clock),                 // cache     is it known already
+    gate && kind === 'command' && keyed,                          // calls     a client's key: answered if it was
     kind === 'action' && durable(platform),                       // calls     written down before it starts; answered if it was
   ]
   return steps.filter((step) => step !== false && step !== undefined).reduceRight((next, step) => step(next), last(platform, procedure))

@@ -34,6 +34,12 @@ export class Positions {
     this.advanced = true
   }
 
+  /** For as long as any replica may be behind. */
+  readPrimaries(nowMs: number): void {
+    this.primaryUntil = Math.max(this.primaryUntil, nowMs + positionLifeMs)
+    this.advanced = true
+  }
+
   merge(other: Positions): void {
     for (const position of other.#known.values()) this.advance(position)
     this.primaryUntil = Math.max(this.primaryUntil, other.primaryUntil)

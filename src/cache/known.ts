@@ -15,7 +15,9 @@ export function known(cache: Cache, clock: Clock) {
     const { procedure, input } = call
     const found = await cache.get(procedure, input as Record<string, unknown>, async () => {
       const positions = new Positions()
+      positions.primaryUntil = Infinity // also for the queries that it calls: a replica could put back what was just dropped
       const value = await next({ ...call, caller: null, positions, deadline: deadlineIn(clock, procedure.timeoutMs) })
+      positions.primaryUntil = 0
       return { value, positions }
     })
     call.positions.merge(found.positions)

@@ -2,6 +2,7 @@ import type { Handler, JobDefinition, ProcedureDefinition, SubscriberDefinition 
 import { Crash, digestId, failed, isTenfoldError, Positions } from '../base/index.ts'
 import type { Database } from '../data/index.ts'
 import type { LoggedEvent } from '../events/index.ts'
+import { heldGeneration } from '../events/index.ts'
 import { acknowledgeWith, type RunRow } from '../jobs/index.ts'
 import { startTrace } from '../observe/index.ts'
 import { deadlineIn, raceDeadline } from '../resilience/index.ts'
@@ -22,7 +23,8 @@ export interface Background {
 
 export function createBackground(platform: Platform): Background {
   const commandJob = transactional(platform, (call) => ({ statement: () => acknowledgeWith(rows.get(call) as RunRow) }))
-  const reaction = transactional(platform)
+  const reaction = transactional(platform, (call) => { const held = deliveries.get(call); return held && { statement: () => heldGeneration(held) } })
+  const deliveries = new WeakMap<Call, { name: string; generation: number }>()
   const rows = new WeakMap<Call, RunRow>()
   const { hostility } = platform
 
@@ -34,6 +36,7 @@ export function createBackground(platform: Platform): Background {
         key: digestId(`${id} ${subscriber.name}`), timeoutMs: reactionMs, traceparent: event.traceparent,
         record: { run: id, step: `${subscriber.name}@${generation}`, epoch: undefined, keepMs: recordsKeptMs },
       })
+      if (subscriber.tables) deliveries.set(call, { name: subscriber.name, generation })
       await reaction(call)
       if (!hostility) return
       hostility.note('event twice')
@@ -45,7 +48,7 @@ export function createBackground(platform: Platform): Background {
         const procedure = platform.app.modules.get(row.name.split('.')[0] ?? '')?.procedures.get(row.name.split('.')[1] ?? '')
         if (!procedure) throw failed('definition', `The application has no action ${row.name} any more: bring it back until its runs have ended.`)
         const call = await callOf(platform, procedure, row.input, { key: row.id, timeoutMs: Math.max(procedure.timeoutMs, 30_000), traceparent: row.traceparent, caller: row.caller })
-        await resume(platform, call, row)
+        await inTime(platform, call, procedure.name, resume(platform, call, row, database))
         return 'done'
       }
       const job = platform.app.modules.get(row.name.split('.')[0] ?? '')?.jobs.get(row.name.split('.')[1] ?? '')
@@ -70,7 +73,7 @@ export function createBackground(platform: Platform): Background {
 
 async function performAction(platform: Platform, job: JobDefinition, row: RunRow, database: Database): Promise<'done'> {
   const run = runOf(row, database)
-  if (row.tries > 1) await loadRecords(platform.data, run)
+  if (row.epoch > 1) await loadRecords(platform.data, run)
   const call = await callOf(platform, asAction(job), row.input, { key: row.id, timeoutMs: job.timeoutMs, traceparent: row.traceparent, caller: row.caller })
   const once = () => job.run(actionContext(platform, { ...call, run, path: '', now: run.startedAt }), row.input)
   await inTime(platform, call, job.name, once())

@@ -1,15 +1,17 @@
 import { type CommandContext, type FileRef, internals, type Internals } from '../app/index.ts'
-import { backoffMs, failed, fingerprint, overTheWire } from '../base/index.ts'
+import { backoffMs, failed, fingerprint, isTenfoldError, overTheWire } from '../base/index.ts'
 import { isContention, type Place, type Statement, type Transaction, writesOn } from '../data/index.ts'
 import { emitStatement, state, type Stated } from '../events/index.ts'
 import { ask, type Asked, enqueueStatement } from '../jobs/index.ts'
 import { traceparentOf } from '../observe/index.ts'
+import { raceDeadline } from '../resilience/index.ts'
 import type { Call, Platform, Way } from './call.ts'
 import { anywhere } from './contexts.ts'
 import { claim, recordAnswer } from './records.ts'
 
 /** How often a transaction that lost against a neighbour is run again before the caller hears of it. */
 const attemptsMax = 8
+const graceMs = 250
 
 /** What else commits with a command, such as the acknowledgement of the job that it is. Answers false when that is no longer ours. */
 export interface Rider { readonly statement: (place: Place) => Statement }
@@ -52,17 +54,21 @@ async function once(platform: Platform, call: Call, place: Place, rider: Rider |
       await platform.data.wrote(place.database, call.positions)
       return recorded.answer
     }
-    const answer = call.procedure.strip(await call.procedure.run(commandContext(platform, call, place, transaction, said), call.input))
+    // A handler that hangs must not keep its connection: it is rolled back, and what it still sends is refused.
+    const answer = call.procedure.strip(await raceDeadline(platform.clock, call.deadline, graceMs, call.procedure.run(commandContext(platform, call, place, transaction, said), call.input), () => failed('timeout', `${call.procedure.name} passed its time limit.`)))
     call.deadline.check(call.procedure.name)
     const last = [
+      // First: what is not ours any more ends here, before it meets its own rows.
+      ...(rider ? [rider.statement(place)] : []),
       ...(said.events.length > 0 ? [emitStatement(said.events, bucket, call.now, traceparentOf(call.trace))] : []),
       ...(said.jobs.length > 0 ? [enqueueStatement(said.jobs, { bucket, nowMs: call.now, key: call.key, caller: call.caller, traceparent: traceparentOf(call.trace) })] : []),
       ...(command?.files ? keepFiles(call.input, call.now) : []),
       ...(call.record ? [recordAnswer(bucket, call.record, answer)] : []),
-      ...(rider ? [rider.statement(place)] : []),
     ]
-    await transaction.commit(last)
-    platform.committed(said.events.map(({ name, payload }) => ({ event: name, payload })), said.jobs.length > 0)
+    const tell = () => platform.committed(said.events.map(({ name, payload }) => ({ event: name, payload })), said.jobs.length > 0)
+    // It may have committed: what may be wrong is dropped, what may wait is looked for.
+    await transaction.commit(last).catch((error: unknown) => { if (isTenfoldError(error, 'outcome-unknown')) tell(); throw error })
+    tell()
     await platform.data.wrote(place.database, call.positions)
     // What was recorded is JSON: the first answer and every repeat of it are the same.
     return call.record ? overTheWire(answer) : answer

@@ -1,12 +1,13 @@
 import type { Backstop, ProcedureDefinition } from '../app/index.ts'
-import { Crash, digestId, failed, fingerprint, isTenfoldError } from '../base/index.ts'
+import { bucketOf, Crash, digestId, failed, fingerprint, isTenfoldError } from '../base/index.ts'
 import { traceparentOf } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import { type Call, callerKey, type Platform, type Step, type Way } from './call.ts'
 import { stepChanged } from './records.ts'
+import type { Database } from '../data/index.ts'
 import type { RunRow } from '../jobs/index.ts'
-import { flushRecords, homeOf, loadRecords, type Run, runOf } from './run.ts'
-import { abandonRun, dropRun, endRun, findRun, insertRun, leaveRun, takeRun } from './runs.ts'
+import { recordsKeptMs, flushRecords, homeOf, loadRecords, type Run, runOf } from './run.ts'
+import { abandonRun, beginUndo, dropRun, endRun, findRun, insertRun, leaveRun, takeRun } from './runs.ts'
 import { actionContext } from './steps.ts'
 
 /** An undo has its own time: the action's may just have passed. */
@@ -24,6 +25,7 @@ export function durable(platform: Platform): Step {
     for (;;) {
       const owned = await own(platform, call)
       if ('answer' in owned) return owned.answer
+      if (owned.undoing) { await undo(platform, call, owned.run); continue }
       try {
         return await attempt(platform, call, next, owned.run)
       } catch (error) {
@@ -35,9 +37,18 @@ export function durable(platform: Platform): Step {
   }
 }
 
+/** A command from outside with a client's key: its record commits with its rows, and a repeat is answered from it. */
+export const keyed: Step = (next) => (call) => {
+  const { idempotencyKey } = call
+  if (idempotencyKey === undefined) return next(call)
+  const id = digestId(`${callerKey(call.caller)}\n${call.procedure.name}\n${idempotencyKey}`)
+  return next({ ...call, key: id, record: { run: id, step: call.procedure.name, epoch: undefined, keepMs: recordsKeptMs } })
+    .catch((error: unknown) => { throw isTenfoldError(error, 'step-changed') ? keyReused(idempotencyKey) : error })
+}
+
 /** Takes up a run whose owner died, or that was left unfinished: what the worker does when a run is due. */
-export async function resume(platform: Platform, call: Call, row: RunRow): Promise<void> {
-  const run = runOf(row, homeOf(platform.data, call.procedure, call.input).database)
+export async function resume(platform: Platform, call: Call, row: RunRow, database: Database): Promise<void> {
+  const run = runOf(row, database)
   await loadRecords(platform.data, run)
   const handler: Way = (inner) => platform.way(inner.procedure)({ ...inner, run, path: '' })
   if (row.give_up_at !== null && Date.parse(row.give_up_at) <= platform.clock.now()) await undo(platform, call, run)
@@ -47,10 +58,11 @@ export async function resume(platform: Platform, call: Call, row: RunRow): Promi
 /** An owner works no longer than the action's own time; who is silent for longer is dead. */
 function leaseOf({ timeoutMs }: ProcedureDefinition): number { return timeoutMs + 5_000 }
 
-async function own(platform: Platform, call: Call): Promise<{ run: Run } | { answer: unknown }> {
+async function own(platform: Platform, call: Call): Promise<{ run: Run; undoing?: boolean } | { answer: unknown }> {
   const { procedure, input, idempotencyKey } = call
-  const { database, bucket } = homeOf(platform.data, procedure, input)
   const id = idempotencyKey === undefined ? digestId(`${procedure.name}\n${call.key}`) : digestId(`${callerKey(call.caller)}\n${procedure.name}\n${idempotencyKey}`)
+  // A client's key has one place, whatever the body says: another body under it must find the first.
+  const { database, bucket } = idempotencyKey !== undefined && procedure.shard.kind === 'field' ? { database: platform.data.databaseOf(bucketOf(id)), bucket: bucketOf(id) } : homeOf(platform.data, procedure, input)
   const print = fingerprint(input)
   for (;;) {
     const fresh = await insertRun(platform.data, database, {
@@ -71,7 +83,7 @@ async function own(platform: Platform, call: Call): Promise<{ run: Run } | { ans
     if (taken) {
       const run = runOf(taken, database)
       await loadRecords(platform.data, run)
-      return { run }
+      return { run, undoing: taken.give_up_at !== null && Date.parse(taken.give_up_at) <= now }
     }
     if (call.deadline.remainingMs() < 100) throw failed('in-progress', 'The same request is still being worked on: ask again shortly with the same key.', { retryAfterMs: 1_000 })
     await platform.clock.sleep(25)
@@ -104,6 +116,8 @@ function pauseMs(run: Run, backstop: Backstop): number {
 /** A refusal that left nothing behind is forgotten; one that did is undone at once; a fault is the backstop's to mend. */
 async function settleFailure(platform: Platform, call: Call, run: Run, error: unknown): Promise<void> {
   const { backstop } = call.procedure.action ?? {}
+  while (run.working.size > 0) await Promise.allSettled(run.working)
+  await Promise.resolve()
   const refused = isTenfoldError(error) && error.status < 500 && !error.retryable
   if (!run.touched && refused) return dropRun(platform.data, run)
   if (refused && backstop) return undo(platform, call, run)
@@ -116,7 +130,12 @@ async function settleFailure(platform: Platform, call: Call, run: Run, error: un
 async function undo(platform: Platform, call: Call, run: Run): Promise<void> {
   const { backstop } = call.procedure.action ?? {}
   if (!backstop) return
-  for (let owner = run; ;) {
+  // Written down first, as a new owner: whoever goes on after a death undoes too, and what the old owner still sends is refused.
+  const begun = await beginUndo(platform.data, run, platform.clock.now(), undoTimeoutMs)
+  if (!begun) throw failed('run-lost', 'The run was taken over.')
+  const first = runOf(begun, run.database)
+  await loadRecords(platform.data, first)
+  for (let owner = first; ;) {
     try {
       const inner: Call = { ...call, key: run.id, now: run.startedAt, run: owner, path: 'undo', deadline: deadlineIn(platform.clock, undoTimeoutMs) }
       const answer = await backstop.undo(actionContext(platform, inner), call.input)

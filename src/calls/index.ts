@@ -1,6 +1,6 @@
 export { type Arrival, type Call, type Emitted, type Platform, type RecordKey, type Step, type Way } from './call.ts'
 export { type Rider, transactional } from './command.ts'
-export { durable, resume } from './durable.ts'
+export { durable, keyed, resume } from './durable.ts'
 export { createHostility, type Hostility } from './hostility.ts'
 export { outside } from './operation.ts'
 export { loadRecords, type Run, runOf } from './run.ts'

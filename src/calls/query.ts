@@ -20,7 +20,7 @@ export function reading(platform: Platform, procedure: ProcedureDefinition): Way
 type Reader = (call: Call, place: Place, options: ReadOptions) => Promise<unknown>
 
 function byHandler(platform: Platform, procedure: ProcedureDefinition): Reader {
-  return (call, place, options) => platform.data.read(place, options, (db, pause) => procedure.run(queryContext(platform, call, db, pause), call.input))
+  return (call, place, options) => platform.data.read(place, options, (db, aside) => procedure.run(queryContext(platform, call, db, aside), call.input))
 }
 
 function byStatement(platform: Platform, procedure: ProcedureDefinition): Reader {

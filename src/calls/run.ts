@@ -27,6 +27,9 @@ export interface Run {
   provisional: number
   /** Whether a command or a dependency may have left something behind. */
   touched: boolean
+  /** Steps under way: a refusal waits for them before it says that nothing was left behind. */
+  flushed: Promise<void>
+  readonly working: Set<Promise<unknown>>
   /** Set by `ctx.unfinished`. */
   left: boolean
 }
@@ -42,7 +45,7 @@ export function homeOf(data: Data, procedure: ProcedureDefinition, input: unknow
 export function runOf(row: Pick<RunRow, 'id' | 'bucket' | 'epoch' | 'tries' | 'started_at' | 'give_up_at'>, database: Database): Run {
   const startedAt = Date.parse(row.started_at)
   const keepMs = recordsKeptMs + Math.max(0, row.give_up_at ? Date.parse(row.give_up_at) - startedAt : 0)
-  return { id: row.id, bucket: row.bucket, database, epoch: row.epoch, tries: row.tries, startedAt, keepMs, recorded: new Map(), pending: [], provisional: 0, touched: false, left: false }
+  return { id: row.id, bucket: row.bucket, database, epoch: row.epoch, tries: row.tries, startedAt, keepMs, recorded: new Map(), pending: [], flushed: Promise.resolve(), working: new Set(), provisional: 0, touched: false, left: false }
 }
 
 /** What earlier owners recorded in the run's own bucket. What their commands recorded elsewhere is found when a step is called again. */
@@ -55,7 +58,12 @@ export async function loadRecords(data: Data, run: Run): Promise<void> {
 }
 
 /** Writes the answers that wait. Errors: `run-lost`. */
-export async function flushRecords(data: Data, run: Run, nowMs: number): Promise<void> {
+export function flushRecords(data: Data, run: Run, nowMs: number): Promise<void> {
+  // One behind the other: a command that finds nothing left to write still waits for what is being written.
+  return run.flushed = run.flushed.catch(() => {}).then(() => flush(data, run, nowMs))
+}
+
+async function flush(data: Data, run: Run, nowMs: number): Promise<void> {
   if (run.pending.length === 0) return
   const pending = run.pending.splice(0)
   const rows = await data.execute<{ fenced: boolean }>(run.database, {
@@ -68,6 +76,6 @@ export async function flushRecords(data: Data, run: Run, nowMs: number): Promise
         select $1, $2, s.step, s.fingerprint, s.answer, $3 from fence, unnest($5::text[], $6::text[], $7::jsonb[]) as s(step, fingerprint, answer) on conflict do nothing returning 1)
       select exists (select from fence) as fenced, (select count(*) from written)`,
     values: [run.bucket, run.id, new Date(nowMs + run.keepMs), run.epoch, pending.map((row) => row.step), pending.map((row) => row.fingerprint), pending.map((row) => JSON.stringify(row.answer ?? null))],
-  })
+  }).catch((error: unknown) => { run.pending.unshift(...pending); throw error })
   if (!rows[0]?.fenced) throw runLost(run.id)
 }

@@ -17,11 +17,11 @@ export interface NewRun {
 export async function insertRun(data: Data, database: Database, run: NewRun): Promise<RunRow | undefined> {
   const [row] = await data.execute<RunRow & Record<string, unknown>>(database, {
     name: 'tenfold_run_insert',
-    text: `insert into tenfold.runs (bucket, id, kind, name, input, fingerprint, caller, state, due_at, lease_until, tries, epoch, started_at, give_up_at, traceparent)
-      values ($1, $2, 'action', $3, $4, $5, $6, 'running', $7, $8, 1, 1, $9, $10, $11) on conflict do nothing returning ${runColumns}`,
+    text: `insert into tenfold.runs (bucket, id, kind, name, input, fingerprint, caller, state, due_at, lease_until, tries, epoch, started_at, give_up_at, traceparent, expires_at)
+      values ($1, $2, 'action', $3, $4, $5, $6, 'running', $7, $8, 1, 1, $9, $10, $11, $12) on conflict do nothing returning ${runColumns}`,
     values: [run.bucket, run.id, run.name, JSON.stringify(run.backstop ? run.input : {}), run.fingerprint, run.caller && JSON.stringify(run.caller),
       run.backstop ? new Date(run.startedAt + Math.max(run.backstop.afterMs, run.leaseMs)) : null, new Date(run.startedAt + run.leaseMs), new Date(run.startedAt),
-      run.backstop ? new Date(run.startedAt + run.backstop.giveUpAfterMs) : null, run.traceparent],
+      run.backstop ? new Date(run.startedAt + run.backstop.giveUpAfterMs) : null, run.traceparent, run.backstop ? null : new Date(run.startedAt + run.leaseMs + recordsKeptMs)],
   })
   return row
 }
@@ -46,9 +46,18 @@ export async function takeRun(data: Data, database: Database, seen: RunRow, nowM
 export async function endRun(data: Data, run: Run, state: 'done' | 'undone', answer: unknown, nowMs: number): Promise<boolean> {
   const rows = await data.execute(run.database, {
     name: 'tenfold_run_end', text: `update tenfold.runs set state = $4, answer = $5, due_at = null, lease_until = null, expires_at = $6, input = '{}' where bucket = $1 and id = $2 and epoch = $3 returning 1`,
-    values: [run.bucket, run.id, run.epoch, state, JSON.stringify(answer ?? null), new Date(nowMs + recordsKeptMs)],
+    values: [run.bucket, run.id, run.epoch, state, JSON.stringify(answer ?? null), new Date(nowMs + run.keepMs)], // as long as its records: a key that is used anew must not find an older run's
   })
   return rows.length > 0
+}
+
+/** Writes down that from now on it is undone, by a new owner. */
+export async function beginUndo(data: Data, run: Run, nowMs: number, leaseMs: number): Promise<RunRow | undefined> {
+  const [row] = await data.execute<RunRow & Record<string, unknown>>(run.database, {
+    name: 'tenfold_run_undo', text: `update tenfold.runs set give_up_at = least(give_up_at, $4), epoch = epoch + 1, state = 'running', lease_until = $5, due_at = $5 where bucket = $1 and id = $2 and epoch = $3 returning ${runColumns}`,
+    values: [run.bucket, run.id, run.epoch, new Date(nowMs), new Date(nowMs + leaseMs)],
+  })
+  return row
 }
 
 /** Leaves it for later: to its backstop at `dueAt`, or, without one, to whoever repeats the request. */
@@ -63,7 +72,8 @@ export async function leaveRun(data: Data, run: Run, answer: unknown, dueAt: num
 
 /** Forgets it: nothing was left behind. */
 export async function dropRun(data: Data, run: Run): Promise<void> {
-  await data.execute(run.database, { name: 'tenfold_run_drop', text: 'delete from tenfold.runs where bucket = $1 and id = $2 and epoch = $3', values: [run.bucket, run.id, run.epoch] })
+  await data.execute(run.database, { name: 'tenfold_run_drop', text: `with gone as (delete from tenfold.runs where bucket = $1 and id = $2 and epoch = $3 returning 1)
+    delete from tenfold.records where bucket = $1 and run = $2 and exists (select from gone)`, values: [run.bucket, run.id, run.epoch] })
 }
 
 /** Lets its lease end now: what a death does in time, and the hostile stage at once. */

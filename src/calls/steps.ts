@@ -21,13 +21,10 @@ export function lookupContext(platform: Platform, call: Call): LookupContext {
   return anywhere(call, { call: stepCaller(platform, call) as LookupContext['call'] })
 }
 
-export function queryContext(platform: Platform, call: Call, db: Reads<any>, pause: () => Promise<void>): QueryContext<any> {
+export function queryContext(platform: Platform, call: Call, db: Reads<any>, aside: <A>(work: () => Promise<A>) => Promise<A>): QueryContext<any> {
   return anywhere(call, {
     db,
-    call: (async (callee, input) => {
-      await pause()
-      return platform.way(definitionOf(callee))(inner(platform, call, callee, input, call.key))
-    }) as QueryContext<any>['call'],
+    call: ((callee, input) => aside(() => platform.way(definitionOf(callee))(inner(platform, call, callee, input, call.key)))) as QueryContext<any>['call'],
   })
 }
 
@@ -63,7 +60,9 @@ async function recordedStep(platform: Platform, call: Call, run: Run, callee: Pr
   }
   const provisional = run.provisional
   const way = platform.way(definitionOf(callee))
-  const answer = await inHostility(platform, callee, name, way, step).catch((error: unknown) => {
+  const work = inHostility(platform, callee, name, way, step)
+  run.working.add(work)
+  const answer = await work.finally(() => run.working.delete(work)).catch((error: unknown) => {
     // Only a refusal is sure to have left nothing: a command that ended otherwise may have committed.
     if (isCommand && !(isTenfoldError(error) && error.status < 500 && !error.retryable)) run.touched = true
     throw error

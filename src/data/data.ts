@@ -1,5 +1,6 @@
 import type { ProcedureDefinition, Reads, ShardRule, ModuleDefinition } from '../app/index.ts'
 import { bucketCount, bucketOf, type Clock, failed, isTenfoldError, type Positions } from '../base/index.ts'
+import { type Deadline, deadlineIn, raceDeadline } from '../resilience/index.ts'
 import { placeholdersOf, readsOn, snakeName } from './builder.ts'
 import { createDatabase, type Database, type DatabaseConfig, type Replica, type Target } from './database.ts'
 import type { PoolOptions } from './pool.ts'
@@ -23,7 +24,7 @@ export interface ReadOptions { readonly consistency: 'session' | 'primary' | 'ev
  * A handler's reading. `pause` gives the connection back, so that a query that calls another does not hold one while it waits for a second:
  * a crowd of them would wait for each other. What it reads after that is a snapshot of its own.
  */
-export type Reading<T> = (db: Reads<any>, pause: () => Promise<void>) => Promise<T>
+export type Reading<T> = (db: Reads<any>, aside: <A>(work: () => Promise<A>) => Promise<A>) => Promise<T>
 
 export interface Data {
   readonly databases: readonly Database[]
@@ -60,7 +61,7 @@ export function createData(config: DataConfig, clock: Clock): Data {
       const bucket = bucketOf(key)
       return [{ database: databaseOf(bucket), schema, bucket }]
     },
-    read: (place, options, work) => onNearest(place.database, options, clock, (target) => readOn(target, place, options, work)),
+    read: (place, options, work) => onNearest(place.database, options, clock, (target) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, deadline, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
     statement(procedure, single) {
       const schema = snakeName(procedure.module.name)
       const build = procedure.query?.statement
@@ -86,7 +87,9 @@ export function createData(config: DataConfig, clock: Clock): Data {
       }
     },
     async wrote(database, positions) {
-      if (database.replicas.length > 0) positions.advance(await database.position())
+      if (database.replicas.length === 0) return
+      // The commit stands whatever becomes of this question: who cannot be told where it is reads primaries.
+      await database.position().then((position) => positions.advance(position), () => positions.readPrimaries(clock.now()))
     },
     async close() { await Promise.all(databases.map((database) => database.close())) },
   }
@@ -98,8 +101,8 @@ export function createData(config: DataConfig, clock: Clock): Data {
  */
 function nearest(database: Database, { consistency, positions }: ReadOptions, clock: Clock): Target {
   if (database.replicas.length === 0 || consistency === 'primary') return database.primary
-  if (consistency === 'eventual') return database.replicas[0] as Replica
   if (positions.primaryUntil > clock.now()) return database.primary
+  if (consistency === 'eventual') return database.replicas[0] as Replica
   const seen = positions.at(database.name)
   return database.replicas.find((replica) => !seen || replica.covers(seen)) ?? database.primary
 }
@@ -119,25 +122,39 @@ async function onNearest<T>(database: Database, options: ReadOptions, clock: Clo
 }
 
 /** A handler's statements in one transaction that cannot write, opened when the first is sent. */
-async function readOn<T>(target: Target, place: Place, options: ReadOptions, work: Reading<T>): Promise<T> {
+async function readOn<T>(target: Target, place: Place, deadline: Deadline, work: Reading<T>): Promise<T> {
+  let [calling, closed] = [0, false]
   let opened: Promise<Transaction> | undefined
   let running = 0
-  const open = () => opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: options.timeoutMs })
+  const open = () => {
+    if (closed) throw failed('definition', 'A statement was run after its query had ended: await every use of ctx.db inside the handler.')
+    deadline.check('A query')
+    return opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: Math.max(1, deadline.remainingMs()) })
+  }
+  const giveBack = async () => {
+    if (running > 0 || !opened) return
+    const idle = opened
+    opened = undefined
+    await (await idle).commit()
+  }
   try {
     const db = readsOn(async (statement) => {
       running++
-      try { return await (await open()).query(statement) } finally { running-- }
+      try { return await (await open()).query(statement) } finally {
+        running--
+        if (calling > 0) await giveBack()
+      }
     })
-    const pause = async () => {
-      if (running > 0 || !opened) return
-      const idle = opened
-      opened = undefined
-      await (await idle).commit()
-    }
-    const answer = await work(db, pause)
+    const answer = await work(db, async (other) => {
+      calling++
+      await giveBack()
+      try { return await other() } finally { calling-- }
+    })
+    closed = true
     await (await opened)?.commit()
     return answer
   } catch (error) {
+    closed = true
     await opened?.then((transaction) => transaction.rollback(), () => { /* it never opened */ })
     throw isWriteInReadOnly(error) ? failed('definition', 'A query tried to write: what changes rows is a command.', { cause: error }) : error
   }

@@ -21,7 +21,11 @@ export function createLane(name: string, connection: Connection, size: number): 
 
   const client = (): Promise<pg.Client> => {
     const slot = next = (next + 1) % size
-    return slots[slot] ??= connect(connection, () => { slots[slot] = undefined }).catch((error: unknown) => { slots[slot] = undefined; throw error })
+    if (slots[slot]) return slots[slot]
+    // By identity: the end of a connection that was replaced already must not forget the new one.
+    const forget = () => { if (slots[slot] === mine) slots[slot] = undefined }
+    const mine: Promise<pg.Client> = connect(connection, () => forget()).catch((error: unknown) => { forget(); throw error })
+    return slots[slot] = mine
   }
   const burst = async (statements: readonly Statement[], again = true): Promise<pg.QueryResult[]> => {
     try {

@@ -30,6 +30,8 @@ export function clientOptions(connection: Connection, readOnly = false): pg.Clie
   }
 }
 
+function ignore(): void { /* its next statement says so */ }
+
 export function createPool(name: string, connection: Connection, options: PoolOptions): ConnectionPool {
   const pool = new pg.Pool({ ...clientOptions(connection), max: options.max, connectionTimeoutMillis: options.waitMs, idleTimeoutMillis: 30_000, pipeline: true } as pg.PoolConfig)
   pool.on('error', () => { /* an idle connection that broke is replaced at the next take */ })
@@ -39,7 +41,9 @@ export function createPool(name: string, connection: Connection, options: PoolOp
     async take() {
       try {
         const client = await pool.connect()
-        return { client, release: (broken = false) => client.release(broken) }
+        // pg-pool listens only while a client is idle: one that breaks while it is lent out would end the process.
+        client.on('error', ignore)
+        return { client, release: (broken = false) => { client.off('error', ignore); client.release(broken) } }
       } catch (error) {
         if (error instanceof Error && /timeout exceeded when trying to connect/.test(error.message)) {
           throw failed('pool-exhausted', `No connection to ${name} became free in ${options.waitMs} ms: ${JSON.stringify(usage())}; shorten transactions, or raise the pool's max.`, { data: usage(), retryAfterMs: options.waitMs, cause: error })

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { afterTick, fingerprint } from '../base/index.ts'
 import { camelName } from './builder.ts'
 import type { Lane } from './lane.ts'
@@ -55,11 +56,14 @@ export function createBatcher(lane: Lane, statement: KnownStatement): (values: u
       const text = await (batched ??= batchText(lane, statement))
       const columns = statement.parameters.map((_, index) => batch.map(({ values }) => values[index]))
       const { rows } = await lane.run({ name: `${statement.name}_n`, text, values: columns })
-      const found = new Map((rows as Row[]).map((row) => [Number(row['batch_position']), row]))
+      const found = new Map<number, Row>()
+      for (const row of rows as Row[]) if (!found.has(Number(row['batch_position']))) found.set(Number(row['batch_position']), row) // the first, as for one alone
       batch.forEach(({ resolve }, index) => resolve(withoutPosition(found.get(index + 1))))
     } catch (error) {
       batched = undefined
-      for (const { reject } of batch) reject(error)
+      // One input may have failed all: each alone then says for itself.
+      if (batch.length > 1 && error instanceof pg.DatabaseError) for (const one of batch) void answer([one])
+      else for (const { reject } of batch) reject(error)
     }
   }
   return (values) => new Promise((resolve, reject) => {

@@ -15,9 +15,13 @@ export async function rebuildProjection(data: Data, clock: Clock, projection: Su
     })
     while ((await paused()).length === 0) await clock.sleep(25)
   }
+  // One generation for all databases, and before anything is emptied: a delivery that is still under way has committed by then, or is refused.
+  const known = await Promise.all(data.databases.map((database) => data.execute<{ generation: number }>(database, { text: 'select generation from tenfold.subscribers where name = $1', values: [projection.name] })))
+  const generation = 1 + Math.max(...known.flat().map((row) => row.generation))
+  for (const database of data.databases) await data.execute(database, { text: 'update tenfold.subscribers set generation = $2 where name = $1', values: [projection.name, generation] })
   for (const database of data.databases) for (const table of projection.tables) await empty(`${snakeName(projection.module.name)}.${snakeName(table)}`, database)
   for (const database of data.databases) {
     await data.execute(database, { text: 'delete from tenfold.parked where subscriber = $1', values: [projection.name] })
-    await data.execute(database, { text: 'update tenfold.subscribers set position = 0, generation = generation + 1, lease_until = null where name = $1', values: [projection.name] })
+    await data.execute(database, { text: 'update tenfold.subscribers set position = 0, lease_until = null where name = $1', values: [projection.name] })
   }
 }

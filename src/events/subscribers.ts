@@ -1,5 +1,5 @@
 import type { SubscriberDefinition } from '../app/index.ts'
-import type { Data, Database } from '../data/index.ts'
+import type { Data, Database, Statement } from '../data/index.ts'
 
 /** A subscriber's place in one database's log, held by one process at a time. */
 export interface Place { readonly name: string; readonly position: number; readonly generation: number; readonly epoch: number }
@@ -26,6 +26,11 @@ export async function lease(data: Data, database: Database, name: string, nowMs:
     values: [name, new Date(nowMs), new Date(nowMs + leaseMs)],
   })
   return row
+}
+
+/** Goes out with a projection's COMMIT: one that is being rebuilt takes nothing more of an older generation. */
+export function heldGeneration({ name, generation }: { name: string; generation: number }): Statement {
+  return { name: 'tenfold_generation', text: `select tenfold.require_owner((select count(*) from (select from tenfold.subscribers where name = $1 and generation = $2 for share) as held), 'the projection')`, values: [name, generation] }
 }
 
 /** Moves on, and lets go. A process that lost its lease moves nothing: what it did is found done by the next one. */

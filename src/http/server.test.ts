@@ -107,4 +107,5 @@ test('browsers may call from named origins only', async () => {
     assert.match(String((await running.server.inject({ url: '/v1/things', headers: { origin } })).headers['vary']), /Origin/)
   }
   assert.equal((await running.server.inject({ method: 'OPTIONS', url: '/v1/things' })).headers['allow'], 'GET, HEAD, POST, OPTIONS', 'no preflight, only a question')
+  assert.equal((await running.server.inject({ method: 'OPTIONS', url: '/v1/things', headers: { origin: 'https://shop.example' } })).statusCode, 204)
 })

@@ -24,12 +24,13 @@ export interface EnqueueContext { readonly bucket: number; readonly nowMs: numbe
 /** Adds them to the queue. Goes out with the command's COMMIT, and tells nobody: whoever committed wakes the workers. */
 export function enqueueStatement(jobs: readonly Asked[], context: EnqueueContext): Statement {
   const { bucket, nowMs, key, caller, traceparent } = context
+  jobs = jobs.filter(({ job, options }, index) => options.once === undefined || index === jobs.findIndex((other) => other.job === job && other.options.once === options.once))
   return {
     name: 'tenfold_enqueue',
     text: `insert into tenfold.runs (bucket, id, kind, name, input, fingerprint, caller, state, priority, due_at, once, started_at, traceparent)
       select $1, j.id, 'job', j.name, j.input, j.fingerprint, $9, 'waiting', j.priority, j.due_at, j.once, $10, $11
       from unnest($2::uuid[], $3::text[], $4::jsonb[], $5::text[], $6::smallint[], $7::timestamptz[], $8::text[]) as j(id, name, input, fingerprint, priority, due_at, once)
-      on conflict do nothing`,
+      on conflict (bucket, name, once) where once is not null and state = 'waiting' do update set once = excluded.once`, // locks the one that waits: it is not taken before this commits
     values: [bucket, jobs.map(({ job }, index) => deriveId(key, `job ${index} ${job.name}`, nowMs, bucket)), jobs.map(({ job }) => job.name), jobs.map(({ input }) => JSON.stringify(input)),
       jobs.map(({ input }) => fingerprint(input)), jobs.map(({ options }) => options.priority ?? 5),
       jobs.map(({ options }) => options.at ?? new Date(nowMs + (options.after ? milliseconds(options.after) : 0))), jobs.map(({ options }) => options.once ?? null),

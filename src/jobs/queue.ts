@@ -47,6 +47,14 @@ export async function renew(data: Data, database: Database, rows: readonly RunRo
   })
 }
 
+/** Keeps these for as long as each says. */
+export async function lengthen(data: Data, database: Database, rows: readonly (RunRow & { untilMs: number })[]): Promise<void> {
+  await data.execute(database, {
+    name: 'tenfold_lengthen', text: 'update tenfold.runs set due_at = mine.until, lease_until = mine.until from unnest($1::smallint[], $2::uuid[], $3::int[], $4::timestamptz[]) as mine(bucket, id, epoch, until) where runs.bucket = mine.bucket and runs.id = mine.id and runs.epoch = mine.epoch',
+    values: [rows.map(({ bucket }) => bucket), rows.map(({ id }) => id), rows.map(({ epoch }) => epoch), rows.map(({ untilMs }) => new Date(untilMs))],
+  })
+}
+
 /** The acknowledgement of jobs that are done. */
 export async function acknowledge(data: Data, database: Database, rows: readonly RunRow[]): Promise<void> {
   await data.execute(database, {

@@ -2,7 +2,7 @@ import type { JobDefinition } from '../app/index.ts'
 import { backoffMs, type Clock, Crash, type Random } from '../base/index.ts'
 import type { Data, Database } from '../data/index.ts'
 import type { Logs, Metrics } from '../observe/index.ts'
-import { acknowledge, bury, putBack, renew, takeDue, takeLimited } from './queue.ts'
+import { acknowledge, bury, lengthen, putBack, renew, takeDue, takeLimited } from './queue.ts'
 import { leaseMs, type RunRow } from './row.ts'
 
 export interface WorkerOptions {
@@ -37,21 +37,27 @@ export function createWorker(options: WorkerOptions): Worker {
     const work = workOff(options, row, database).finally(() => working.delete(work))
     working.set(work, { row, database })
   }
+  let passes: Promise<unknown> = Promise.resolve()
   const room = () => options.concurrency - working.size
   return {
-    async pass(database) {
+    pass: (database) => { const turn = passes.catch(() => {}).then(() => pass(database)); passes = turn; return turn },
+    async idle() { while (working.size > 0) await Promise.allSettled(working.keys()) },
+    running: () => working.size,
+  }
+  // One at a time over all databases: each counts the room that is left.
+  async function pass(database: Database): Promise<boolean> {
       if (working.size > 0 && clock.monotonic() - renewedAt > leaseMs / 3) {
         renewedAt = clock.monotonic()
-        await renew(data, database, [...working.values()].filter((work) => work.database === database).map(({ row }) => row), clock.now())
+        await renew(data, database, [...working.values()].filter((work) => work.database === database && jobs.get(work.row.name)?.as !== 'command').map(({ row }) => row), clock.now())
       }
       if (room() <= 0) return false
       const taken = await takeDue(data, database, room(), clock.now(), { not: limitedNames })
       for (const job of limited) if (room() > taken.length) taken.push(...await takeLimited(data, database, job.name, job.concurrency ?? 1, room() - taken.length, clock.now()))
+      // A job as a command deletes its row in its own snapshot: a renewal meanwhile would make that fail. It gets its whole time at once.
+      const long = taken.filter(({ name }) => jobs.get(name)?.as === 'command')
+      if (long.length > 0) await lengthen(data, database, long.map((row) => ({ ...row, untilMs: clock.now() + Math.max(leaseMs, (jobs.get(row.name)?.timeoutMs ?? 0) + 5_000) })))
       for (const row of taken) start(row, database)
       return taken.length > 0
-    },
-    async idle() { while (working.size > 0) await Promise.allSettled(working.keys()) },
-    running: () => working.size,
   }
 }
 

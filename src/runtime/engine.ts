@@ -65,7 +65,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     committed(events, enqueued) {
       for (const { event, payload } of events) {
-        cache.invalidate(event, payload)
+        // It has committed: a when() that throws makes the cache unsure, not the command undone.
+        try { cache.invalidate(event, payload) } catch (error) { cache.clear(); logs.error('an invalidation failed: the cache was emptied', { event, reason: String(error) }) }
         authenticator?.onCommitted(event, payload)
       }
       if (events.length > 0 || enqueued) engine.onCommit({ events: events.length > 0, jobs: enqueued })

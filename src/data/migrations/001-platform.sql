@@ -39,6 +39,7 @@ create table runs (
   traceparent text,
   primary key (bucket, id)
 );
+create index runs_id on runs (id);
 create index runs_due on runs (priority, due_at) where due_at is not null;
 create index runs_expires on runs (expires_at) where expires_at is not null;
 create unique index runs_once on runs (bucket, name, once) where once is not null and state = 'waiting';
