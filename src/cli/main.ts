@@ -27,7 +27,7 @@ const commands = { start: startCommand, migrate: migrateCommand, topology: topol
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals, tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true, options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' } } })
   const name = positionals[0]
-  if (name === undefined || !(name in commands)) {
+  if (name === undefined || !Object.hasOwn(commands, name)) {
     if (values.help || name === undefined) {
       process.stdout.write(help)
       return values.help ? 0 : 2

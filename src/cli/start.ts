@@ -21,12 +21,14 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
     const began = systemClock.monotonic()
     const say = (text: string) => process.stderr.write(`  ${text}\n`)
     const interrupt = leaving()
+    let ready = false
     try {
       const running = await run(config.app, config.topology, {
         status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, args }) } : {}),
       })
       for (const line of config.ready?.(running.urls) ?? []) say(line)
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at ${running.urls.web} (ops ${running.urls.ops})\n`)
+      ready = true
       await Promise.race([interrupt.asked, running.stopped])
       say('leaving: finishing what was taken')
       await running.stop()
@@ -34,7 +36,8 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
       say('left')
       return 0
     } catch (error) {
-      if (!interrupt.signal.aborted || error !== interrupt.signal.reason) throw error
+      // Ctrl-C reaches what the start had under way, too: whatever that says then, this is why.
+      if (ready || !interrupt.signal.aborted) throw error
       say('interrupted before it was ready; nothing is left running')
       return 130
     } finally {

@@ -29,17 +29,19 @@ export class Transaction {
   readonly #client: pg.PoolClient
   readonly #release: (broken?: boolean) => void
   readonly #pool: string
+  readonly #readOnly: boolean
   #ended = false
 
-  private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: string) {
+  private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: string, readOnly: boolean) {
     this.#client = client
     this.#release = release
     this.#pool = pool
+    this.#readOnly = readOnly
   }
 
   static async open(pool: ConnectionPool, options: TransactionOptions): Promise<Transaction> {
     const { client, release } = await pool.take()
-    const transaction = new Transaction(client, release, pool.name)
+    const transaction = new Transaction(client, release, pool.name, options.readOnly)
     // A fault of these comes back with the first statement's: the transaction is then aborted, or the connection gone.
     const ignore = () => {}
     client.query(`begin isolation level ${options.isolation}${options.readOnly ? ' read only' : ''}`).catch(ignore)
@@ -75,7 +77,7 @@ export class Transaction {
     if (done?.status === 'rejected' && isLostConnection(done.reason)) {
       this.#release(true)
       const before = outcomes.slice(0, -1).every((outcome) => outcome.status === 'fulfilled' || isLostConnection(outcome.reason))
-      if (before) throw failed('outcome-unknown', `The connection to ${this.#pool} broke while a change was being committed: repeat the request with the same key to learn its outcome.`, { cause: done.reason })
+      if (before && !this.#readOnly) throw failed('outcome-unknown', `The connection to ${this.#pool} broke while a change was being committed: repeat the request with the same key to learn its outcome.`, { cause: done.reason })
     } else this.#release()
     if (failure === undefined) throw failed('internal', `A transaction on ${this.#pool} had failed before its COMMIT.`)
     throw isContention(failure) ? failure : databaseFault(failure, this.#pool)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { ann, known, probe, type Probe } from '../../test/support/probe.ts'
 import { problemOf } from '../../test/support/problems.ts'
 
@@ -19,6 +20,8 @@ test('a body that is no JSON in UTF-8 is 400, one that is too large 413, one of 
     assert.equal(problemOf(await post(running, '{"name":"lamp"}', { 'content-type': type })).status, 415, type)
   }
   assert.equal(problemOf(await running.server.inject({ method: 'POST', url: '/v1/things', payload: Buffer.from('{}') })).code, 'unsupported-media-type', 'a body of no type')
+  assert.equal(problemOf(await post(running, gzipSync('{"name":"lamp"}'), { ...json, 'content-encoding': 'gzip' })).code, 'unsupported-media-type', 'what is packed is not unpacked')
+  assert.equal((await post(running, '{"name":"lamp"}', { ...json, 'content-encoding': 'Identity' })).statusCode, 201)
   for (const type of ['application/json', 'application/json; charset=utf-8', 'APPLICATION/JSON', 'application/json;charset=UTF-8']) assert.equal((await post(running, '{"name":"lamp"}', { 'content-type': type })).statusCode, 201, type)
   assert.equal(problemOf(await post(running, JSON.stringify({ name: 'x'.repeat(64 * 1024) }))).code, 'too-large')
 })

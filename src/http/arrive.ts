@@ -11,9 +11,10 @@ import type { PositionTokens } from './positions.ts'
 /** Levels of a body at most: whoever walks through one need not fear for his stack. */
 const depthMax = 100
 
-/** A body's bytes as JSON; none is undefined, as many clients say what a DELETE's would have been. Errors: `malformed`. */
-export function parseJson(body: Buffer): unknown {
+/** A body's bytes as JSON; none is undefined, as many clients say what a DELETE's would have been. Errors: `malformed`, `unsupported-media-type`. */
+export function parseJson(body: Buffer, encoding = 'identity'): unknown {
   if (body.length === 0) return undefined
+  if (encoding.toLowerCase() !== 'identity') throw failed('unsupported-media-type', 'Send the body as it is, without a content coding.')
   if (!isUtf8(body)) throw failed('malformed', 'The body is not valid UTF-8: send JSON in UTF-8.')
   if (isDeep(body)) throw failed('malformed', `The body is nested deeper than ${depthMax} levels.`)
   try {
@@ -101,7 +102,7 @@ function queryOf({ url, query }: FastifyRequest, fields: Readonly<Record<string,
   const input: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(query as Record<string, unknown>)) {
     // Defined, not assigned: __proto__ is a name like any other here.
-    Object.defineProperty(input, name, { value: coerce(value, Object.hasOwn(fields, name) ? fields[name] : undefined), enumerable: true, writable: true, configurable: true })
+    Object.defineProperty(input, name, { value: coerce(value, fields[name]), enumerable: true, writable: true, configurable: true })
   }
   return input
 }

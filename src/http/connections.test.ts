@@ -93,6 +93,20 @@ test('a client that takes nothing of its answer is not waited for', async () => 
   assert.equal((await running.server.inject('/v1/things')).statusCode, 200)
 })
 
+test('connections have a limit: one more is closed, and those that are there go on', async () => {
+  await using running = await probe({ connectionsMax: 2 })
+  const [first, second] = [await running.open(), await running.open()]
+  for (const connection of [first, second]) {
+    connection.send(`GET /v1/things/${known} HTTP/1.1\r\nhost: x\r\n\r\n`)
+    assert.match(await connection.until('lamp'), /200 OK/)
+  }
+  const third = await running.open()
+  third.send(get('/v1/things'))
+  assert.equal(await third.ended, '')
+  first.send(get('/v1/things'))
+  assert.match(await first.ended, /"nth":19/)
+})
+
 test('garbage behind a request ends the connection, and harms neither the process nor anyone else', async () => {
   await using running = await probe()
   late.gate = Promise.withResolvers<void>()

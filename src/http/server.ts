@@ -24,6 +24,8 @@ export interface HttpOptions {
   readonly headersMs?: number
   readonly requestMs?: number
   readonly idleMs?: number
+  /** Connections at most (10,000): one more is closed at once. An idle one costs some 20 KiB. */
+  readonly connectionsMax?: number
 }
 
 const headerBytesMax = 16 * 1024
@@ -34,6 +36,8 @@ const parameterLengthMax = 500
 const lookMs = 1_000
 
 declare module 'fastify' {
+  /** Once on, every answer asks its client to let go of the connection. */
+  interface FastifyInstance { lameDuck: { on: boolean } }
   interface FastifyRequest { trace?: Trace; call?: Call; began?: number; limits?: NonNullable<Call['arrival']>['limits'] }
 }
 
@@ -54,7 +58,7 @@ export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDe
 
 /** A server with this platform's limits, ids, headers, logs and problem details, and no route. */
 export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsOrigins'>): FastifyInstance {
-  const { headersMs = 10_000, requestMs = 30_000, idleMs = 120_000 } = options
+  const { headersMs = 10_000, requestMs = 30_000, idleMs = 120_000, connectionsMax = 10_000 } = options
   const observe = observer(platform)
   const server = Fastify({
     logger: false, bodyLimit: options.bodyBytesMax, requestTimeout: requestMs, connectionTimeout: idleMs, keepAliveTimeout: 65_000, return503OnClosing: false, forceCloseConnections: 'idle', exposeHeadRoutes: true,
@@ -69,11 +73,20 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
     },
     clientErrorHandler: (error, socket) => refuseConnection(platform, error, socket),
   })
+  server.server.maxConnections = connectionsMax
   // RFC 9110, section 10.1.1: what else a client expects may be ignored; Node would answer 417 without a word.
   server.server.on('checkExpectation', (request, response) => server.routing(request, response))
+  // Who keeps a connection is told to let go of it while the process leaves; what is on its way is answered.
+  const lameDuck = { on: false }
+  server.decorate('lameDuck', lameDuck)
+  server.addHook('preClose', async () => { lameDuck.on = true })
+  server.addHook('onSend', (_request, reply, payload, done) => {
+    if (lameDuck.on) reply.header('connection', 'close')
+    done(null, payload)
+  })
   server.removeAllContentTypeParsers()
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
-    try { done(null, parseJson(body as Buffer)) } catch (error) { done(error as Error) }
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, ({ headers }, body, done) => {
+    try { done(null, parseJson(body as Buffer, headers['content-encoding'])) } catch (error) { done(error as Error) }
   })
   server.addHook('onRequest', (request, reply, done) => {
     begin(platform, request, reply)

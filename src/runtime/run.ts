@@ -78,13 +78,11 @@ async function start(topology: SingleTopology, { host, ports, closing, close }: 
   let draining = false
   const ops = await createOpsServer(engine.platform, readinessChecks(engine), () => draining)
   const background = startBackground(engine)
-  await engine.server.listen({ host, port: ports.web })
-  await ops.listen({ host, port: ports.ops })
+  closing.push(() => ops.close(), () => background.stop(), () => leave(engine.server))
+  await listen(engine.server, host, ports.web, 'PORT')
+  await listen(ops, host, ports.ops, 'OPS_PORT')
   const stop = once(async () => {
     draining = true
-    await engine.server.close()
-    await background.stop()
-    await ops.close()
     await close()
   })
   const urls = { web: addressOf(engine.server, host), ops: addressOf(ops, host) }
@@ -92,6 +90,32 @@ async function start(topology: SingleTopology, { host, ports, closing, close }: 
   stopped.catch(() => { /* whoever waits for it hears of it */ })
   void database.lost.then((error) => stop().then(() => fell(error), () => fell(error)))
   return { urls, call, stopped, stop: () => stop().then(left) }
+}
+
+/** How long who stalls in the midst of a request may hold up a process that leaves, in milliseconds. */
+const stalledMs = 8_000
+
+/** How long clients are told to let go of their connections before these are closed, in milliseconds: none that is used finds itself cut. */
+const lameDuckMs = 1_000
+
+/** Lets clients go, takes no new connection, answers what is on its way, and then cuts off who does not go on. */
+async function leave(server: FastifyInstance): Promise<void> {
+  server.lameDuck.on = true
+  const open = await new Promise<number>((resolve) => server.server.getConnections((_error, count) => resolve(count ?? 0)))
+  if (open > 0) await systemClock.sleep(lameDuckMs)
+  const cancel = systemClock.after(stalledMs, () => server.server.closeAllConnections())
+  await server.close()
+  cancel()
+}
+
+/** The port was free a moment ago; somebody else may have been quicker. */
+async function listen(server: FastifyInstance, host: string, port: number, setting: string): Promise<void> {
+  try {
+    await server.listen({ host, port })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
+    throw failed('start', `Port ${port} is in use: stop what uses it, or set ${setting} to another.`, { cause })
+  }
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {
