@@ -101,7 +101,7 @@ const lameDuckMs = 1_000
 /** Lets clients go, takes no new connection, answers what is on its way, and then cuts off who does not go on. */
 async function leave(server: FastifyInstance): Promise<void> {
   server.lameDuck.on = true
-  const open = await new Promise<number>((resolve) => server.server.getConnections((_error, count) => resolve(count ?? 0)))
+  const open = await new Promise<number>((count) => { server.server.getConnections((_error, connections) => { count(connections ?? 0) }) })
   if (open > 0) await systemClock.sleep(lameDuckMs)
   const cancel = systemClock.after(stalledMs, () => server.server.closeAllConnections())
   await server.close()
