@@ -46,9 +46,10 @@ test('every fault is told, a hundred at most, and a megabyte of them costs no mo
     `{"items":[${'{"id":{"a":1}},'.repeat(900)}0]}`,
   ].map((text) => JSON.parse(text) as unknown)
   for (const value of hostile) assert.ok(faults(Items, value).length <= 100)
-  const began = performance.now()
+  const before = process.cpuUsage()
   for (const value of hostile) faults(Items, value)
-  assert.ok(performance.now() - began < 1_000, `${performance.now() - began} ms`)
+  const { user } = process.cpuUsage(before)
+  assert.ok(user < 1_000_000, `${user / 1000} ms`)
 })
 
 test('prototype keys are fields like any other', () => {

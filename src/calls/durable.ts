@@ -117,7 +117,6 @@ function pauseMs(run: Run, backstop: Backstop): number {
 async function settleFailure(platform: Platform, call: Call, run: Run, error: unknown): Promise<void> {
   const { backstop } = call.procedure.action ?? {}
   while (run.working.size > 0) await Promise.allSettled(run.working)
-  await Promise.resolve()
   const refused = isTenfoldError(error) && error.status < 500 && !error.retryable
   if (!run.touched && refused) return dropRun(platform.data, run)
   if (refused && backstop) return undo(platform, call, run)

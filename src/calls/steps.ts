@@ -43,7 +43,18 @@ function stepCaller(platform: Platform, call: Call): StepCall {
   }
 }
 
+/** Counted as under way until all that it leaves behind is known: a refusal beside it waits for that. */
 async function recordedStep(platform: Platform, call: Call, run: Run, callee: Procedure<Kind, unknown, unknown>, input: unknown, name: string): Promise<unknown> {
+  const work = takeStep(platform, call, run, callee, input, name)
+  run.working.add(work)
+  try {
+    return await work
+  } finally {
+    run.working.delete(work)
+  }
+}
+
+async function takeStep(platform: Platform, call: Call, run: Run, callee: Procedure<Kind, unknown, unknown>, input: unknown, name: string): Promise<unknown> {
   const print = fingerprint(input)
   const recorded = run.recorded.get(name)
   if (recorded) {
@@ -60,9 +71,7 @@ async function recordedStep(platform: Platform, call: Call, run: Run, callee: Pr
   }
   const provisional = run.provisional
   const way = platform.way(definitionOf(callee))
-  const work = inHostility(platform, callee, name, way, step)
-  run.working.add(work)
-  const answer = await work.finally(() => run.working.delete(work)).catch((error: unknown) => {
+  const answer = await inHostility(platform, callee, name, way, step).catch((error: unknown) => {
     // Only a refusal is sure to have left nothing: a command that ended otherwise may have committed.
     if (isCommand && !(isTenfoldError(error) && error.status < 500 && !error.retryable)) run.touched = true
     throw error

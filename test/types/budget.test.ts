@@ -14,7 +14,7 @@ const budget = {
   /** In this repository, where the platform's own source is checked along with it. */
   withSource: 1_680_000,
   /** At a user's, who has the platform as declarations. */
-  published: 250_000,
+  published: 255_000,
 }
 
 function assertWithin(context: TestContext, output: string, most: number): void {

@@ -1,0 +1,1 @@
+create table marks (id uuid primary key, label text not null);
