@@ -77,8 +77,7 @@ test('orders placed while processes are killed: each ends once, charged once, an
     return Object.values(left).every((count) => count === 0)
   }, settleMs).catch((error: Error) => { throw new Error(`${error.message} ${JSON.stringify(left)} ${shop.stderr().slice(-4_000)}`) })
   context.diagnostic(`all was settled ${Math.round((performance.now() - settledIn) / 1000)} s after the last answer`)
-  // Once more, each: the same order, as it stands now.
-  await until('every key answers again', () => book.again(shop))
+  await until('every key answers again, as it stands now', () => book.again(shop))
   assert.deepEqual(book.oddities, [])
   for (const said of book.said.values()) if (said.kind === 'order') assert.match(said.order.status, /^(paid|declined)$/)
   const { paid, declined } = await assertBooks(shop, directory, book, stockBefore)
