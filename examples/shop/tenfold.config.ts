@@ -1,6 +1,5 @@
 /** What `tenfold` runs: the shop, at stage 1, with its sandbox beside it and its catalogue filled. */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { defineConfig } from 'tenfold/config'
 import { app } from './app.ts'
 import { fillCatalogue, teachRecommender } from './fill.ts'
@@ -25,9 +24,9 @@ export default defineConfig({
     env['SHOP_SMTP_URL'] = outside.urls.smtp
     return { close: () => outside.stop() }
   },
-  async prepare({ call, args }) {
-    const { values } = parseArgs({ args: [...args], options: { data: { type: 'string' } } })
-    await fillCatalogue(call, values.data)
+  options: { data: { type: 'string' } },
+  async prepare({ call, values }) {
+    await fillCatalogue(call, values['data'] as string | undefined)
     await teachRecommender(call, env['SHOP_RECOMMENDER_URL'] ?? '')
     const [email, password] = [env['SHOP_ADMIN_EMAIL'], env['SHOP_ADMIN_PASSWORD']]
     if (email && password) await call(makeAdmin, { email, password })

@@ -5,14 +5,19 @@ import { failed, isTenfoldError } from '../base/index.ts'
 import type { Running, RunOptions } from '../runtime/index.ts'
 import type { Topology } from '../topology/index.ts'
 
+export type CommandOptions = Readonly<Record<string, { readonly type: 'string' | 'boolean' }>>
+export type Values = Readonly<Record<string, string | boolean | undefined>>
+
 /** What `tenfold.config.ts` exports by default: the application, how it runs, and what goes with it. */
 export interface Config<A extends App<any, any, any> = App<any, any, any>> {
   readonly app: A
   readonly topology: Topology<A>
   /** Runs once the data directory is ours, before anything else: such as what plays the world outside in an example. Closed last. */
   readonly before?: RunOptions['before']
-  /** Runs after the migrations and before the first request, with the command line's further arguments. */
-  readonly prepare?: (running: { readonly call: Running['call']; readonly args: readonly string[] }) => Promise<void>
+  /** Runs after the migrations and before the first request, with what `options` found on the command line. */
+  readonly prepare?: (running: { readonly call: Running['call']; readonly values: Values }) => Promise<void>
+  /** What `start` takes beside its own, as `node:util`'s parseArgs describes it; `prepare` gets the values. */
+  readonly options?: CommandOptions
   /** Lines to print once it is ready. */
   readonly ready?: (urls: Running['urls']) => readonly string[]
   /** Lines for `--help` about the application's own options. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
 import { failed, isTenfoldError } from '../base/index.ts'
-import { loadConfig } from './config.ts'
+import { type CommandOptions, loadConfig, type Values } from './config.ts'
 import { migrateCommand } from './migrate.ts'
 import { startCommand } from './start.ts'
 import { topologyCommand } from './topology.ts'
@@ -42,7 +42,16 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
-  return command.run(config, own, { quiet: values.quiet === true })
+  return command.run(config, { quiet: values.quiet === true, values: ownValues(name, own, command.options ?? config.options ?? {}) })
+}
+
+/** A slip must not do what was not asked for: what a command does not know is refused. */
+function ownValues(name: string, args: readonly string[], options: CommandOptions): Values {
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+  } catch (cause) {
+    throw failed('usage', `${(cause as Error).message.split(/\.(?: |$)/)[0]}: tenfold ${name} --help says what there is.`, { cause })
+  }
 }
 
 main(process.argv.slice(2)).then((code) => { process.exitCode = code }, (error: unknown) => {

@@ -1,11 +1,13 @@
 import { systemClock } from '../base/index.ts'
 import type { LogLevel } from '../observe/index.ts'
 import { run } from '../runtime/index.ts'
-import type { Config } from './config.ts'
+import type { CommandOptions, Config, Values } from './config.ts'
 
 export interface Command {
   readonly help: string
-  run(config: Config, args: readonly string[], options: { quiet: boolean }): Promise<number>
+  /** What it takes; undefined: what the configuration says. */
+  readonly options?: CommandOptions
+  run(config: Config, given: { quiet: boolean; values: Values }): Promise<number>
 }
 
 /** How long a process may take to leave before it is ended the hard way, in milliseconds. */
@@ -17,14 +19,14 @@ export const startCommand: Command = {
 It prints a line that begins with "ready" once it answers. SIGTERM and Ctrl-C leave quietly: no new work, what was taken is
 finished, everything is closed. A second Ctrl-C ends it at once; nothing that was acknowledged is lost.
 `,
-  async run(config, args, { quiet }) {
+  async run(config, { quiet, values }) {
     const began = systemClock.monotonic()
     const say = (text: string) => process.stderr.write(`  ${text}\n`)
     const interrupt = leaving()
     let ready = false
     try {
       const running = await run(config.app, config.topology, {
-        status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, args }) } : {}),
+        status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, values }) } : {}),
       })
       for (const line of config.ready?.(running.urls) ?? []) say(line)
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at ${running.urls.web} (ops ${running.urls.ops})\n`)

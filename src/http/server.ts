@@ -63,7 +63,7 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
   const server = Fastify({
     logger: false, bodyLimit: options.bodyBytesMax, requestTimeout: requestMs, connectionTimeout: idleMs, keepAliveTimeout: 65_000, return503OnClosing: false, forceCloseConnections: 'idle', exposeHeadRoutes: true,
     routerOptions: { maxParamLength: parameterLengthMax },
-    // Node's own answer to a request without Host has no body: `begin` refuses it.
+    // Node's own answer to a request without Host has no body: `unreadable` refuses it.
     http: { maxHeaderSize: headerBytesMax, headersTimeout: headersMs, connectionsCheckingInterval: Math.min(lookMs, headersMs, requestMs), requireHostHeader: false },
     // A path that the router cannot read: no hook runs.
     frameworkErrors: (error, request, reply) => {
