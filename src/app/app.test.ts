@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isTenfoldError } from '../base/index.ts'
 import { appDefinition, defineApp } from './app.ts'
-import { defineModule } from './module.ts'
+import { defineModule, when } from './module.ts'
 import { get, post, type Public, put, routes, type SignedIn } from './route.ts'
 import { markFromCaller, t } from './schema.ts'
 
@@ -50,6 +50,20 @@ test('every fault is told at once, each with its place and its remedy', () => {
   ])
   assert.throws(define, /^TenfoldError: The application shop is not complete: modules\/things is listed twice; .*/)
   things.command('change', { input: none, output: t.Null() }).handle(nothing) // what was refused is not sealed, and can be mended
+})
+
+test('what is begun is not finished by another thing of its name', () => {
+  const things = named('things')
+  things.query('sums', { input: none, output: t.Null() })
+  things.projection('sums', { tables: [] })
+  assert.deepEqual(faultsOf(() => defineApp('shop', { modules: [things], routes: [] })), ['things.sums has no handler: end it with .handle(...)'])
+})
+
+test('a cached answer that no event of this application could end is refused', () => {
+  const [things, strangers] = [named('things'), named('strangers')]
+  const event = strangers.event('stranger.came', none)
+  things.query('read', { input: none, output: t.Null(), cache: { ttl: '1m', invalidatedBy: [when(event, () => ({}))] } }).handle(nothing)
+  assert.deepEqual(faultsOf(() => defineApp('shop', { modules: [things], routes: [] })), ['things.read is cached until strangers.stranger.came, whose module is not listed, so it would never be: add it to modules'])
 })
 
 test('two routes that answer the same address are one too many, whatever they call what is in it', () => {

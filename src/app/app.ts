@@ -74,5 +74,7 @@ function moduleFaults(modules: ReadonlyMap<string, ModuleDefinition>): Fault[] {
     ...[...module.unfinished].map((name) => ({ path: `${module.name}.${name}`, message: 'has no handler: end it with .handle(...)' })),
     ...[...module.subscribers.values()].flatMap((subscriber) => [...subscriber.handlers.keys()].filter((event) => !events.has(event))
       .map((event) => ({ path: subscriber.name, message: `reacts to ${event}, whose module is not listed: add it to modules` }))),
+    ...[...module.procedures.values()].flatMap(({ name, query }) => (query?.cache?.invalidatedBy ?? []).filter(({ event }) => !events.has(event))
+      .map(({ event }) => ({ path: name, message: `is cached until ${event}, whose module is not listed, so it would never be: add it to modules` }))),
   ])
 }

@@ -54,7 +54,8 @@ export interface EnqueueOptions {
 export interface CommandContext<M extends string, DB> extends Anywhere {
   readonly db: Writes<DB>
   emit<P>(event: Event<M, P>, payload: NoInfer<P>): Promise<void>
-  enqueue<In>(job: Job<In>, input: NoInfer<In>, options?: EnqueueOptions): Promise<void>
+  /** A job of one's own module: across modules go events. */
+  enqueue<In>(job: Job<M, In>, input: NoInfer<In>, options?: EnqueueOptions): Promise<void>
   /** Rows, events and jobs of the part are undone together when it throws. */
   savepoint<R>(part: (ctx: CommandContext<M, DB>) => Promise<R>): Promise<R>
 }

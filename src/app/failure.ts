@@ -1,4 +1,4 @@
-import { type Duration, failed, milliseconds, TenfoldError } from '../base/index.ts'
+import { type Duration, errorTable, failed, milliseconds, TenfoldError } from '../base/index.ts'
 import { type Infer, jsonSchema, type Schema } from './schema.ts'
 import type { Failure } from './procedure.ts'
 import { stripper } from './validation.ts'
@@ -9,6 +9,8 @@ export type FailureStatus = 401 | 403 | 404 | 409 | 410 | 422
 export function makeFailure<const C extends string, S extends Schema>(
   code: C, options: { status: FailureStatus; data: S; message: (data: Infer<S>) => string },
 ): Failure<C, Infer<S>> {
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(code)) throw failed('definition', `A failure has the code ${JSON.stringify(code)}: use small letters, digits and hyphens, such as 'short-stock'.`)
+  if (Object.hasOwn(errorTable, code)) throw failed('definition', `A failure has the code ${code}, by which the platform knows an error of its own: use another.`)
   const strip = stripper(jsonSchema(options.data))
   const make = (data: Infer<S>, more: { retryAfter?: Duration; cause?: unknown } = {}) => new TenfoldError(
     code, { status: options.status, retryable: false, title: code.replaceAll('-', ' ') }, options.message(data),

@@ -4,7 +4,7 @@ import { isTenfoldError } from '../base/index.ts'
 import { defineApp } from './app.ts'
 import { defineModule, moduleDefinition, when } from './module.ts'
 import { definitionOf, type EventDefinition, type JobDefinition } from './procedure.ts'
-import { jsonSchema, t } from './schema.ts'
+import { jsonSchema, markFromCaller, t } from './schema.ts'
 
 interface Tables { things: { id: string; ownerId: string; count: number } }
 const migrations = new URL('./migrations/', import.meta.url)
@@ -95,6 +95,40 @@ describe('what a module refuses', () => {
     for (const define of [() => things().job('a-b', { input: none, timeout: '1s', tries: 1 }).handle(quiet), () => things().dependency('a-b', { timeout: '1s', config: [] }), () => things().projection('a-b', { tables: [] })]) assert.throws(define, refused(/things defines "a-b"/))
   })
 
+  test('the name of a schema that is the platform\'s or Postgres\'s', () => {
+    for (const name of ['tenfold', 'public', 'pgCatalog', 'pgTemp', 'informationSchema']) assert.throws(() => defineModule<Tables>()(name, { migrations }), refused(new RegExp(`named ${name}, which is the name of a schema that is not its own`)))
+    for (const name of ['pages', 'pgs', 'tenfolds', 'publications']) defineModule<Tables>()(name, { migrations })
+  })
+
+  test('a field of the caller\'s where nothing would fill it', () => {
+    const mark = markFromCaller(t.String(), 'id')
+    for (const field of [t.Object({ id: mark }), t.Array(mark), t.Union([mark, t.Null()]), t.Array(t.Object({ by: t.Union([t.Null(), t.Object({ id: mark })]) }))]) {
+      assert.throws(() => things().command('change', { input: t.Object({ by: field }), output: t.Null() }).handle(nothing), refused(/The input of things\.change holds a field of the caller's inside another field/))
+    }
+    things().command('change', { input: t.Object({ by: mark, maybe: t.Optional(mark) }), output: t.Null() }).handle(nothing)
+  })
+
+  test('a dependency that could never be asked, or would never be given up', () => {
+    const options = { timeout: '1s', config: [] } as const
+    const breaker = { failures: 0.5, within: '1s', openFor: '1s' } as const
+    for (const wrong of [{ tries: 0 }, { tries: 1.5 }, { breaker: { ...breaker, failures: 0 } }, { breaker: { ...breaker, failures: 1.1 } }, { breaker: { ...breaker, failures: Number.NaN } }, { breaker: { ...breaker, minimumCalls: 0 } }, { atMost: { running: 0, waiting: 1 } }, { atMost: { running: 1, waiting: -1 } }]) {
+      assert.throws(() => things().dependency('bank', { ...options, ...wrong }), refused(/^The dependency things\.bank says (tries|breaker\.failures|breaker\.minimumCalls|atMost)/), JSON.stringify(wrong))
+    }
+    things().dependency('bank', { ...options, tries: 3, breaker: { ...breaker, failures: 1 }, atMost: { running: 1, waiting: 0 } })
+  })
+
+  test('a failure whose code is the platform\'s own, or no code', () => {
+    const options = { status: 409, data: t.Null(), message: () => 'no' } as const
+    for (const code of ['run-lost', 'internal', 'not-found', 'timeout']) assert.throws(() => things().failure(code, options), refused(new RegExp(`the code ${code}, by which the platform knows an error of its own`)))
+    for (const code of ['', 'ShortStock', 'short_stock', 'short stock', '-short', 'short-']) assert.throws(() => things().failure(code, options), refused(/use small letters, digits and hyphens/), code)
+  })
+
+  test('a projection of a sharded module that cannot say where, and a second handler of one event', () => {
+    const event = things().event('changed', t.Object({ id: t.String() }))
+    assert.throws(() => sharded().projection('sums', { tables: ['things'], shardKey: 'ownrId' }).on(event, quiet), refused(/owned\.sums touches a sharded module and its input has no field ownrId/))
+    assert.throws(() => sharded().projection('sums', { tables: ['things'], shardKey: 'id' }).on(event, quiet).on(event, quiet), refused(/owned\.sums has two handlers of things\.changed/))
+  })
+
   test('a name that is taken', () => {
     const module = things()
     const event = module.event('changed', none)
@@ -102,9 +136,10 @@ describe('what a module refuses', () => {
     module.job('tidy', { input: none, timeout: '1s', tries: 1 }).handle(quiet)
     module.dependency('bank', { timeout: '1s', config: [] })
     module.on(event, 'react', {}, quiet)
+    module.projection('read', { tables: [] }) // another kind of thing, by a name of its own
     const twice: [string, () => unknown][] = [
       ['read', () => module.command('read', { input: none, output: t.Null() }).handle(nothing)], ['changed', () => module.event('changed', none)], ['tidy', () => module.job('tidy', { input: none, timeout: '1s', tries: 1 }).command(quiet)],
-      ['bank', () => module.dependency('bank', { timeout: '1s', config: [] })], ['react', () => module.on(event, 'react', {}, quiet)], ['react', () => module.projection('react', { tables: [] })],
+      ['read', () => module.job('read', { input: none, timeout: '1s', tries: 1 }).handle(quiet)], ['tidy', () => module.action('tidy', { input: none, output: t.Null(), backstop: { none: 'x' } }).handle(nothing)], ['bank', () => module.dependency('bank', { timeout: '1s', config: [] })], ['react', () => module.on(event, 'react', {}, quiet)], ['react', () => module.projection('react', { tables: [] })],
     ]
     for (const [name, define] of twice) assert.throws(define, refused(new RegExp(`things\\.${name} is defined twice: give one of them another name`)), name)
   })

@@ -5,7 +5,7 @@ import type {
   Backstop, CachePolicy, DependencyDefinition, EventDefinition, Handler, Invalidation, JobDefinition, Kind, OperationRules, ProcedureDefinition, QueryRules,
   ShardRule, SubscriberDefinition, Event,
 } from './procedure.ts'
-import { jsonSchema, type JsonSchema, kindOf, type Schema } from './schema.ts'
+import { hasBuriedMark, jsonSchema, type JsonSchema, kindOf, type Schema } from './schema.ts'
 import { stripper, validator } from './validation.ts'
 
 /** A module as the platform sees it: what it owns, and all that was defined on it. */
@@ -28,6 +28,8 @@ type Columns<DB> = { [T in keyof DB]: keyof DB[T] }[keyof DB]
 interface CommonOptions { input: Schema; output: Schema; timeout?: Duration; errors?: AnyFailures; describe?: string; shardKey?: string; merge?: (parts: unknown[]) => unknown }
 
 const identifier = /^[a-z][A-Za-z0-9]*$/
+/** A module's schema is its name in snake_case: these belong to the platform and to Postgres. */
+const reserved = /^(tenfold|public|pg[A-Z].*|informationSchema)$/
 const defaultTimeoutMs = 5_000
 const defaultEventKeepMs = 30 * 86_400_000
 
@@ -39,6 +41,7 @@ export function defineModule<DB>(): <const M extends string, Key extends Extract
   name: M, options: { migrations: URL; shardKey?: Key }) => Module<M, DB, Key> {
   return (name, options) => {
     if (!identifier.test(name)) throw failed('definition', `A module is named ${JSON.stringify(name)}: use a letter and then letters and digits, such as 'orders'.`)
+    if (reserved.test(name)) throw failed('definition', `A module is named ${name}, which is the name of a schema that is not its own: use another.`)
     const definition: ModuleDefinition = {
       name, migrations: options.migrations, shardKey: options.shardKey,
       procedures: new Map(), events: new Map(), jobs: new Map(), subscribers: new Map(), dependencies: new Map(), unfinished: new Set(), sealedBy: undefined,
@@ -88,7 +91,13 @@ function verbs(module: ModuleDefinition): object {
       const handlers = new Map<string, Handler>()
       const shard: ShardRule = module.shardKey ? { kind: 'field', field: options.shardKey ?? module.shardKey } : { kind: 'none' }
       add(module, module.subscribers, name, { name: `${module.name}.${name}`, module, handlers, shard, tables: options.tables })
-      const projection = { on: (event: Event<string, unknown>, run: Handler) => { open(module, name); handlers.set(eventName(event), run); return projection } }
+      const projection = { on: (event: Event<string, unknown>, run: Handler) => {
+        open(module, name)
+        shardOf(module, name, options, eventPayload(event))
+        if (handlers.has(eventName(event))) throw failed('definition', `${module.name}.${name} has two handlers of ${eventName(event)}: make them one.`)
+        handlers.set(eventName(event), run)
+        return projection
+      } }
       return projection
     },
     dependency: (name: string, policy: DependencyOptions) => dependencyVerbs(module, add(module, module.dependencies, name, makeDependency(module, name, policy)), procedure),
@@ -102,8 +111,10 @@ function open(module: ModuleDefinition, name: string): void {
 function add<T>(module: ModuleDefinition, place: Map<string, T>, name: string, definition: T): T {
   open(module, name)
   if (place !== module.events as Map<string, unknown> && !identifier.test(name)) throw failed('definition', `${module.name} defines ${JSON.stringify(name)}: use a letter and then letters and digits.`)
-  if (place.has(name)) throw failed('definition', `${module.name}.${name} is defined twice: give one of them another name.`)
-  module.unfinished.delete(name)
+  // A job and an action are both runs, found by their name.
+  const callable = [module.procedures, module.jobs].includes(place as never)
+  if (place.has(name) || (callable && (module.procedures.has(name) || module.jobs.has(name)))) throw failed('definition', `${module.name}.${name} is defined twice: give one of them another name.`)
+  if (callable) module.unfinished.delete(name)
   place.set(name, definition)
   return definition
 }
@@ -118,6 +129,7 @@ function makeProcedure(module: ModuleDefinition, kind: Kind, shortName: string, 
   const name = `${module.name}.${shortName}`
   const input = jsonSchema(options.input)
   if (input.properties === undefined) throw failed('definition', `The input of ${name} is no object schema: use t.Object.`)
+  if (hasBuriedMark(input)) throw failed('definition', `The input of ${name} holds a field of the caller's inside another field, where a client could fill it: put it among the input's own.`)
   const touchesRows = kind === 'query' || kind === 'command'
   return {
     kind, name, module, input, output: jsonSchema(options.output), describe: options.describe, errors: options.errors ?? [],
@@ -169,6 +181,11 @@ function makeJob(module: ModuleDefinition, name: string, as: JobDefinition['as']
 
 function makeDependency(module: ModuleDefinition, name: string, policy: DependencyOptions): DependencyDefinition {
   const { failures = 0.5, within = '30s', openFor = '15s', minimumCalls = 5 } = policy.breaker ?? {}
+  const refuse = (what: string) => { throw failed('definition', `The dependency ${module.name}.${name} says ${what}.`) }
+  if (!(failures > 0 && failures <= 1)) refuse(`breaker.failures: ${failures}, which is no share: use more than 0 and at most 1`)
+  if (!(minimumCalls >= 1)) refuse(`breaker.minimumCalls: ${minimumCalls}: use 1 or more`)
+  if (policy.tries !== undefined && !(Number.isInteger(policy.tries) && policy.tries >= 1)) refuse(`tries: ${policy.tries}: use 1 (once) or more`)
+  if (policy.atMost && !(policy.atMost.running >= 1 && policy.atMost.waiting >= 0)) refuse(`atMost with running ${policy.atMost.running} and waiting ${policy.atMost.waiting}: one at least must run`)
   return {
     name: `${module.name}.${name}`, shortName: name, timeoutMs: milliseconds(policy.timeout), tries: policy.tries ?? 1,
     breaker: { failures, withinMs: milliseconds(within), openForMs: milliseconds(openFor), minimumCalls },

@@ -52,9 +52,9 @@ export interface JobOptions<I> {
 export interface NeedsHandler<Ctx, In, Out, Result> { handle(run: (ctx: Ctx, input: In) => Promise<Out>): Result }
 export interface NeedsJobHandler<M extends string, DB, In> {
   /** As an action: named steps; after a crash it is resumed. */
-  handle(run: (ctx: ActionContext, input: In) => Promise<void>): Job<In>
+  handle(run: (ctx: ActionContext, input: In) => Promise<void>): Job<M, In>
   /** As a command: one transaction, in which its acknowledgement commits too. */
-  command(run: (ctx: CommandContext<M, DB>, input: In) => Promise<void>): Job<In>
+  command(run: (ctx: CommandContext<M, DB>, input: In) => Promise<void>): Job<M, In>
 }
 
 export interface Projection<DB> { on<P>(event: Event<string, P>, run: (ctx: { db: Writes<DB> }, payload: P) => Promise<void>): Projection<DB> }

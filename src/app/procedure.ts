@@ -11,7 +11,7 @@ export interface Procedure<K extends Kind, In, Out, Caller extends string = stri
   readonly '~types': { in: In; out: Out; caller: Caller; errors: Errors }
 }
 export interface Event<M extends string, Payload> { readonly kind: 'event'; readonly module: M; readonly name: string; readonly '~payload': Payload }
-export interface Job<In> { readonly kind: 'job'; readonly name: string; readonly '~in': In }
+export interface Job<M extends string, In> { readonly kind: 'job'; readonly name: string; readonly '~module': M; readonly '~in': In }
 /** An error of an application's own: call it with its data and throw the answer. */
 export interface Failure<Code extends string, Data> {
   (data: Data, options?: { retryAfter?: Duration; cause?: unknown }): TenfoldError

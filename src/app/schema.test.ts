@@ -46,6 +46,10 @@ test('a union of literals is an enum, any other its variants', () => {
   assert.deepEqual(written(t.Union([t.Literal('a'), t.Null()])), { anyOf: [{ const: 'a' }, { type: 'null' }] })
 })
 
+test('a union of nothing is refused', () => {
+  assert.throws(() => t.Union([]), { code: 'definition', message: /no variants/ })
+})
+
 test('a field that the caller fills is known, and no part of what a client may send', () => {
   const Mine = t.Object({ customerId: byCaller, id: Id })
   assert.deepEqual([...callerFields(jsonSchema(Mine))], [['customerId', 'id']])
@@ -64,6 +68,10 @@ test('picking fields keeps the mark of the caller, and what is optional', () => 
   same<CallerFields<typeof Some>, 'customerId'>(true)
   same<Infer<typeof Some>, { customerId: string; note?: string }>(true)
   assert.deepEqual([Object.keys(jsonSchema(Some).properties ?? {}), jsonSchema(Some).required], [['customerId', 'note'], ['customerId']])
+  const Maybe = t.Object({ customerId: t.Optional(byCaller) })
+  same<CallerFields<typeof Maybe>, 'customerId'>(true)
+  same<Infer<typeof Maybe>, { customerId?: string }>(true)
+  assert.deepEqual([...callerFields(jsonSchema(Maybe))], [['customerId', 'id']])
   const None = t.Pick(Mine, ['id'])
   same<CallerFields<typeof None>, never>(true)
   assert.deepEqual([...callerFields(jsonSchema(None))], [])

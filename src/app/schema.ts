@@ -3,6 +3,8 @@
  * `Static` cost sixteen times the instantiations). The values are plain JSON Schema (draft 2020-12), so OpenAPI takes them as
  * they are; what JSON Schema has no word for (optional, from the caller, a file) hangs on them under symbols.
  */
+import { failed } from '../base/index.ts'
+
 export interface Schema<T = unknown> { readonly '~type': T }
 export interface ObjectSchema<T = unknown, Caller extends string = string> extends Schema<T> { readonly '~caller': Caller }
 export interface Optional<T> extends Schema<T> { readonly '~optional': true }
@@ -64,10 +66,12 @@ export const t = {
   Null(): Schema<null> { return made({ type: 'null' }) },
   Literal<const V extends string | number | boolean>(value: V): Schema<V> { return made({ const: value }) },
   Union<const S extends readonly Schema[]>(schemas: S): Schema<S[number]['~type']> {
+    if (schemas.length === 0) throw failed('definition', 'A union has no variants, so nothing fits it: name one.')
     const literals = schemas.map((schema) => (schema as { const?: unknown }).const)
     return made(literals.every((literal) => literal !== undefined) ? { enum: literals } : { anyOf: schemas })
   },
-  Optional<T>(schema: Schema<T>): Optional<T> { return made({ ...schema, [optional]: true }) },
+  /** Keeps the caller's mark. */
+  Optional<S extends Schema>(schema: S): Optional<S['~type']> & (S extends FromCaller ? FromCaller : unknown) { return made({ ...schema, [optional]: true }) },
   /** Keeps the caller's mark: a mark that a transformation loses would be a hole. */
   Pick<T, C extends string, const K extends keyof T & string>(schema: ObjectSchema<T, C>, keys: readonly K[]): ObjectSchema<Pick<T, K>, Extract<K, C>> {
     const fields = jsonSchema(schema).properties ?? {}
@@ -84,6 +88,13 @@ export function markFromCaller<S extends Schema>(schema: S, field: string): Mark
 export function callerFields(schema: JsonSchema): ReadonlyMap<string, string> {
   const marked = Object.entries(schema.properties ?? {}).flatMap(([name, field]) => field[fromCaller] ? [[name, field[fromCaller]] as const] : [])
   return new Map(marked)
+}
+
+/** Whether a mark stands deeper than on the input's own fields, where nothing would fill it and a body could. */
+export function hasBuriedMark(schema: JsonSchema): boolean {
+  const below = ({ properties, items, anyOf }: JsonSchema) => [...Object.values(properties ?? {}), ...(items ? [items] : []), ...(anyOf ?? [])]
+  const isMarked = (inner: JsonSchema): boolean => inner[fromCaller] !== undefined || below(inner).some(isMarked)
+  return Object.values(schema.properties ?? {}).flatMap(below).some(isMarked)
 }
 
 /** A schema without the fields that the caller's identity fills: what a client may send. */

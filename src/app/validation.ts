@@ -1,21 +1,25 @@
 import { Format } from 'typebox/format'
-import Compiler from 'typebox/schema'
+import { Compile } from 'typebox/schema'
 import { failed } from '../base/index.ts'
 import { faultsOf, isText } from './faults.ts'
-import { type JsonSchema, kindOf } from './schema.ts'
+import type { JsonSchema } from './schema.ts'
 
 // Small letters only, as every id is written here and in Postgres: one thing has one name, in caches, buckets and fingerprints too.
 Format.Set('uuid', (text: string) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text))
 Format.Set('email', (text: string) => /^[^\s@"(),:;<>[\\\]]+@[^\s@.]+(?:\.[^\s@.]+)+$/.test(text))
+
+/** Our own face of TypeBox's compiler: to read its answer's type off `Compile`, TypeScript works out `Static` of every schema there is (1.2 million instantiations). */
+interface Checker { Check(value: unknown): boolean }
+const compile: (schema: object) => Checker = Compile as never
 
 /**
  * A compiled check of a schema: answers nothing, or throws `invalid` (422) with every fault, each as a JSON pointer (RFC 6901)
  * and what is wanted there.
  */
 export function validator(schema: JsonSchema, what: string): (value: unknown) => void {
-  let compiled: ReturnType<typeof Compiler.Compile> | undefined
+  let compiled: Checker | undefined
   return (value) => {
-    compiled ??= Compiler.Compile(withTexts(schema))
+    compiled ??= compile(withTexts(schema))
     if (compiled.Check(value)) return
     const found = faultsOf(schema, value)
     const faults = found.length > 0 ? found : [{ path: '', message: 'is not what the schema wants' }]
@@ -35,10 +39,10 @@ function withTexts(schema: JsonSchema): object {
 
 /**
  * Copies only what the schema names: an answer never carries a column that its author did not mean to give out, be the caller a
- * browser or the module next door. Composed once for each schema.
+ * browser or the module next door. What has fields where the schema names none is null. Composed once for each schema.
  */
 export function stripper(schema: JsonSchema): (value: unknown) => unknown {
-  if (kindOf(schema) !== 'file' && schema.properties) {
+  if (schema.properties) {
     const fields = Object.entries(schema.properties).map(([name, field]) => [name, stripper(field)] as const)
     return (value) => {
       if (value === null || typeof value !== 'object') return value
@@ -52,17 +56,25 @@ export function stripper(schema: JsonSchema): (value: unknown) => unknown {
   }
   if (schema.items) {
     const strip = stripper(schema.items)
-    return (value) => Array.isArray(value) ? value.map(strip) : value
+    return (value) => Array.isArray(value) ? value.map(strip) : bare(value)
   }
   if (schema.anyOf) {
-    const variants = schema.anyOf.map((variant) => ({ strip: stripper(variant), compiled: undefined as ReturnType<typeof Compiler.Compile> | undefined, loose: withExtras(variant) }))
+    const variants = schema.anyOf.map((variant) => ({ ...variant, strip: stripper(variant), compiled: undefined as Checker | undefined, loose: withExtras(variant) }))
     return (value) => {
-      if (value === null || typeof value !== 'object') return value
-      const fitting = variants.find((variant) => (variant.compiled ??= Compiler.Compile(variant.loose as object)).Check(value))
-      return fitting ? fitting.strip(value) : value
+      if (value === null || typeof value !== 'object' || value instanceof Date) return bare(value)
+      const possible = variants.filter((variant) => variant.anyOf ?? (Array.isArray(value) ? variant.items : variant.properties))
+      // Where none fits, one that does not fit gives out less than it might; none at all would give out everything.
+      const chosen = possible.length === 1 ? possible[0] : possible.find((variant) => (variant.compiled ??= compile(variant.loose)).Check(value)) ?? possible[0]
+      return chosen ? chosen.strip(value) : null
     }
   }
-  return (value) => value instanceof Date ? value.toISOString() : value
+  return bare
+}
+
+/** A value without fields, as JSON says it. */
+function bare(value: unknown): unknown {
+  if (value instanceof Date) return value.toISOString()
+  return typeof value === 'object' ? null : value
 }
 
 /** The variant as it is before stripping: fields beyond those it names are no reason to take it for another. */
@@ -72,5 +84,6 @@ function withExtras(schema: JsonSchema): object {
     ...rest,
     ...(schema.properties ? { properties: Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, withExtras(field)])) } : {}),
     ...(schema.items ? { items: withExtras(schema.items) } : {}),
+    ...(schema.anyOf ? { anyOf: schema.anyOf.map(withExtras) } : {}),
   }
 }

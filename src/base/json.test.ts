@@ -53,6 +53,8 @@ test('what is frozen is frozen through and through', () => {
   assert.throws(() => { frozen.list.push({ deep: { deeper: 2 } }) }, TypeError)
   assert.throws(() => { (frozen.list[0] as { deep: { deeper: number } }).deep.deeper = 2 }, TypeError)
   frozen.bytes[0] = 1 // bytes cannot be frozen, and are left alone
+  const shallow = deepFreeze(Object.freeze({ list: [1] }))
+  assert.throws(() => { shallow.list.push(2) }, TypeError, 'also what hangs on something frozen')
   const circle: { self?: unknown } = {}
   circle.self = circle
   assert.equal(deepFreeze(circle), circle)

@@ -20,9 +20,11 @@ export function overTheWire<T>(value: T): T {
 }
 
 /** Freezes a value and all that hangs on it: what is shared between callers must not change under them. */
-export function deepFreeze<T>(value: T): T {
-  if (value === null || typeof value !== 'object' || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value
+export function deepFreeze<T>(value: T, seen = new Set<unknown>()): T {
+  if (value === null || typeof value !== 'object' || seen.has(value) || ArrayBuffer.isView(value)) return value
+  seen.add(value)
+  // Also where it is frozen already: what hangs on it need not be.
   Object.freeze(value)
-  for (const part of Object.values(value)) deepFreeze(part)
+  for (const part of Object.values(value)) deepFreeze(part, seen)
   return value
 }

@@ -49,7 +49,8 @@ export function createCache(queries: Iterable<ProcedureDefinition>, driver: Cach
       if (!flight.doomed) {
         const now = clock.monotonic()
         const freshMs = value instanceof Missing ? shelf.policy.negativeMs : shelf.policy.ttlMs
-        driver.set(key, { value, freshUntil: now + freshMs, staleUntil: now + freshMs + (value instanceof Missing ? 0 : shelf.policy.staleForMs) }, freshMs)
+        const liveMs = freshMs + (value instanceof Missing ? 0 : shelf.policy.staleForMs)
+        driver.set(key, { value, freshUntil: now + freshMs, staleUntil: now + liveMs }, liveMs)
       }
       return value
     }).finally(() => { if (flights.get(key) === flight) flights.delete(key) })

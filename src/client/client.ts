@@ -33,19 +33,25 @@ export class ProblemError extends Error {
   }
 }
 
+/** More of them than this are of as many calls at once; the server reads no more. */
+const positionsSentMax = 16
+
 /** A client of an application, typed by it: `createClient<typeof app>({ baseUrl })`. It carries the caller's position from answer to request. */
 export function createClient<A>(options: ClientOptions): Client<A> {
   const send = options.fetch ?? fetch
-  let position: string | undefined
+  // Answers may come back in another order than they were asked for: each token stays until one that was made knowing of it.
+  let positions: readonly string[] = []
   const call = async (route: string, input: Record<string, unknown>, { idempotencyKey, signal }: CallOptions = {}): Promise<unknown> => {
     const { method, url, body } = requestOf(route, input)
     const token = await options.token?.()
+    const sent = positions
     const headers = {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }), ...(position === undefined ? {} : { 'tenfold-position': position }),
+      ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }), ...(sent.length === 0 ? {} : { 'tenfold-position': sent.join(', ') }),
     }
     const response = await send(`${options.baseUrl}${url}`, { method, headers, ...(body === undefined ? {} : { body }), ...(signal ? { signal } : {}) })
-    position = response.headers.get('tenfold-position') ?? position
+    const position = response.headers.get('tenfold-position')
+    if (position !== null) positions = [...positions.filter((known) => !sent.includes(known)), position].slice(-positionsSentMax)
     const type = response.headers.get('content-type') ?? ''
     if (!response.ok) throw new ProblemError(type.includes('json') ? await response.json() as ProblemError['problem'] : { code: 'internal', status: response.status, detail: await response.text() })
     if (response.status === 204) return null

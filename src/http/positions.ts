@@ -18,8 +18,8 @@ export function positionTokens(platform: Platform): PositionTokens {
   return {
     read(request) {
       const positions = new Positions()
-      const tokens = [request.headers[header], ...[...(request.headers.cookie ?? '').matchAll(cookie)].slice(0, 16).map(([, token]) => token)]
-      for (const token of tokens) if (typeof token === 'string') positions.merge(Positions.unseal(key, token, platform.clock.now()))
+      const tokens = [...String(request.headers[header] ?? '').split(',', 16).map((token) => token.trim()), ...[...(request.headers.cookie ?? '').matchAll(cookie)].slice(0, 16).map(([, token]) => token)]
+      for (const token of tokens) positions.merge(Positions.unseal(key, token ?? '', platform.clock.now()))
       positions.advanced = false
       return positions
     },

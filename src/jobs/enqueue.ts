@@ -6,7 +6,7 @@ import type { Place, Statement } from '../data/index.ts'
 export interface Asked { readonly job: JobDefinition; readonly input: unknown; readonly options: EnqueueOptions }
 
 /** Checks that the job is the module's own and in the command's bucket. Errors: `definition`, `invalid`. */
-export function ask(job: Job<unknown>, input: unknown, options: EnqueueOptions, module: string, place: Place): Asked {
+export function ask(job: Job<string, unknown>, input: unknown, options: EnqueueOptions, module: string, place: Place): Asked {
   const definition = job as unknown as JobDefinition // the builder makes both faces as one object
   if (definition.module.name !== module) throw failed('definition', `${module} enqueues ${definition.name}, which is another module's: emit an event that it reacts to.`)
   const { priority } = options

@@ -98,16 +98,27 @@ describe('the breaker', () => {
     await assert.rejects(guards.run(async () => assert.fail('asked all the same'), signal), unavailable(/^payments\.gateway failed too often lately and is not asked for a while\.$/))
   })
 
-  test('stays closed while fewer than its share fail', async (context) => {
+  test('stays closed while fewer than its share fail, and opens at its share', async (context) => {
     moving(context)
-    const guards = createGuards(usual)
-    for (let round = 0; round < 10; round++) {
-      await guards.run(async () => 'well', signal)
+    for (const [failures, well] of [[0.5, 1], [0.25, 3], [0.1, 9]] as const) {
+      const guards = createGuards({ ...usual, breaker: { ...usual.breaker, failures } })
+      for (let call = 0; call <= 10 * well; call++) await guards.run(async () => 'well', signal)
+      await failing(guards, 10)
+      assert.equal(guards.state(), 'closed', `${failures}: 10 of ${10 * well + 11}`)
       await failing(guards, 1)
+      assert.equal(guards.state(), 'open', `${failures}: 11 of ${10 * well + 12}`)
     }
-    assert.equal(guards.state(), 'closed')
-    await failing(guards, 1)
-    assert.equal(guards.state(), 'open')
+  })
+
+  test('can be told to open only when all fail, and after how many', async (context) => {
+    moving(context)
+    for (const [minimumCalls, withinMs] of [[1, 1_000], [3, 33_000], [9, 7_000], [13, 30_000], [21, 10_000]] as const) {
+      const guards = createGuards({ ...usual, breaker: { ...usual.breaker, failures: 1, minimumCalls, withinMs } })
+      await failing(guards, minimumCalls - 1)
+      assert.equal(guards.state(), 'closed')
+      await failing(guards, 1)
+      assert.equal(guards.state(), 'open', `after ${minimumCalls}`)
+    }
   })
 
   test('forgets failures of long ago', async (context) => {

@@ -16,7 +16,8 @@ export function createGuards(dependency: DependencyDefinition): Guards {
   const sick = handleWhen((error) => !(isTenfoldError(error) && error.status < 500))
   const circuit = circuitBreaker(sick, {
     halfOpenAfter: breaker.openForMs,
-    breaker: new SamplingBreaker({ threshold: breaker.failures, duration: breaker.withinMs, minimumRps: breaker.minimumCalls / (breaker.withinMs / 1000) }),
+    // The library opens above its threshold, we at it; it takes none of 1, and counts calls in binary fractions.
+    breaker: new SamplingBreaker({ threshold: breaker.failures - 1e-9, duration: breaker.withinMs, minimumRps: (breaker.minimumCalls - 1e-6) / (breaker.withinMs / 1000) }),
   })
   const repeat = retry(handleWhen((error) => !(isTenfoldError(error) && error.status < 500) && !(error instanceof BrokenCircuitError)), {
     maxAttempts: tries - 1, backoff: new ExponentialBackoff({ initialDelay: 200, maxDelay: 2_000 }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -75,6 +76,25 @@ test('a file that is put again has another day', async (context) => {
   clock.move(120_000)
   assert.equal(await files.collect(nothing), 1)
   assert.deepEqual(await inside(), [])
+})
+
+test('a file that is put again while it is collected stays', async (context) => {
+  const { files, clock, read } = await setUp(context)
+  await files.put('a', bytesOf('again'), { type })
+  clock.move(day + 60_000)
+  const meanwhile: Awaited<ReturnType<typeof files.put>>[] = []
+  assert.equal(await files.collect(async () => { meanwhile.push(await files.put('b', bytesOf('again'), { type })); return new Set() }), 0)
+  for (const file of meanwhile) assert.equal(await read(file), 'again')
+})
+
+test('a file that goes away while it is collected is no fault', async (context) => {
+  const { directory, clock } = await setUp(context)
+  let gone = false
+  const moving = { ...clock, now: () => { if (!gone) { gone = true; for (const name of ['incoming-1', 'incoming-2']) rmSync(join(directory, name), { force: true }) } return clock.now() } }
+  const files = folderFiles(directory, moving, systemRandom)
+  await mkdir(directory)
+  for (const name of ['incoming-0', 'incoming-1', 'incoming-2', 'incoming-3']) await writeFile(join(directory, name), 'torn')
+  assert.equal(await files.collect(nothing), 0)
 })
 
 test('what a process left half-written is swept after a day, and counts as nobody\'s file', async (context) => {

@@ -46,16 +46,22 @@ export function folderFiles(directory: string, clock: Clock, random: Random): Fi
     },
     async collect(referenced) {
       const old: string[] = []
+      // What is put or taken away meanwhile is not old.
+      const isOld = async (path: string) => ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity) <= clock.now() - unreferencedMs
       for (const entry of await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])) {
         const path = join(entry.parentPath, entry.name)
-        if (!entry.isFile() || (await stat(path)).mtimeMs > clock.now() - unreferencedMs) continue
+        if (!entry.isFile() || !await isOld(path)) continue
         if (sha256.test(entry.name)) old.push(entry.name)
         else await rm(path, { force: true })
       }
       const kept = old.length > 0 ? await referenced(old) : new Set()
-      const gone = old.filter((digest) => !kept.has(digest))
-      for (const digest of gone) await rm(pathOf(digest), { force: true })
-      return gone.length
+      let gone = 0
+      for (const digest of old) {
+        if (kept.has(digest) || !await isOld(pathOf(digest))) continue
+        await rm(pathOf(digest), { force: true })
+        gone++
+      }
+      return gone
     },
   }
 }

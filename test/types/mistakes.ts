@@ -7,8 +7,8 @@ import { defineModule, defineTopology, get, post, t, when } from 'tenfold'
 import { createClient } from 'tenfold/client'
 import type { app } from '../../examples/shop/app.ts'
 import { products, setPrice } from '../../examples/shop/catalogue/browse.ts'
-import { priceChanged } from '../../examples/shop/catalogue/module.ts'
-import { anyone, Id, Nothing, Pence, role, signedIn } from '../../examples/shop/kit.ts'
+import { catalogue, priceChanged } from '../../examples/shop/catalogue/module.ts'
+import { anyone, caller, Id, Nothing, Pence, role, signedIn } from '../../examples/shop/kit.ts'
 import { checkout } from '../../examples/shop/orders/checkout.ts'
 import { orderPaid } from '../../examples/shop/orders/module.ts'
 import { orderById } from '../../examples/shop/orders/reading.ts'
@@ -18,8 +18,10 @@ interface Tables { wishes: { id: string; customerId: string; price: number; note
 const wishes = defineModule<Tables>()('wishes', { migrations: new URL('./migrations/', import.meta.url), shardKey: 'customerId' })
 const Wish = t.Object({ id: Id, price: Pence, state: t.Union([t.Literal('open'), t.Literal('bought')]) })
 const Mine = t.Object({ customerId: Id, id: Id })
+const maybeMine = wishes.query('maybeMine', { input: t.Object({ customerId: t.Optional(caller.id) }), output: Nothing, shardKey: 'customerId' }).handle(async () => null)
 const tax = wishes.dependency('tax', { timeout: '1s', config: ['url'] })
 const rate = tax.operation('rate', { input: t.Object({ country: t.String() }), output: t.Number() }).handle(async () => 0.25)
+const theirs = catalogue.job('theirs', { input: t.Object({}), timeout: '1s', tries: 1 }).handle(async () => {})
 const unhandled = wishes.command('unhandled', { input: Mine, output: Nothing })
 const shop = createClient<typeof app>({ baseUrl: 'https://shop.example' })
 
@@ -51,6 +53,10 @@ wishes.lookup('forgets', { input: Mine, output: Nothing }).handle(async (ctx, { 
 // 14: a command states another module's fact
 // TS2345 Type '"orders"' is not assignable to type '"wishes"'
 wishes.command('speaksForOthers', { input: Mine, output: Nothing }).handle(async (ctx, wish) => { await ctx.emit(orderPaid, { orderId: wish.id, customerId: wish.customerId, total: 1, lines: [] }); return null })
+
+// 14b: a command enqueues another module's job
+// TS2345 Type '"catalogue"' is not assignable to type '"wishes"'
+wishes.command('worksForOthers', { input: Mine, output: Nothing }).handle(async (ctx) => { await ctx.enqueue(theirs, {}); return null })
 
 // 15: an answer that the output does not know
 // TS2322 Type '"given up"' is not assignable to type '"bought" | "open"'
@@ -89,6 +95,10 @@ get('/orders/{orderId}', orderById, { auth: signedIn })
 // 12: open to anyone, and filled from the caller's identity
 // TS2322 Type 'Public' is not assignable to type 'SignedIn'
 post('/orders', checkout, { auth: anyone })
+
+// 12b: the same, where the field may be left out
+// TS2322 Type 'Public' is not assignable to type 'SignedIn'
+get('/wishes', maybeMine, { auth: anyone })
 
 // 13: private data in a shared cache
 // TS2353 'maxAge' does not exist in type '{ 'only what anyone may see is kept in a shared cache': Public; }'
