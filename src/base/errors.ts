@@ -88,6 +88,14 @@ export function failed(code: ErrorCode, message: string, details?: ErrorDetails)
   return new TenfoldError(code, errorTable[code], message, details)
 }
 
+/** The platform's own trouble, which says nothing of the work that met it: that is done again, and no try of its is counted. */
+export function isOutage(error: unknown): boolean {
+  return isTenfoldError(error) && ['database-unavailable', 'pool-exhausted', 'outcome-unknown'].includes(error.code)
+}
+
+/** An error's own words, for a log line or a record of it. */
+export function reasonOf(error: unknown): string { return error instanceof Error ? error.message : String(error) }
+
 export function isTenfoldError(error: unknown, code?: string): error is TenfoldError {
   return error instanceof TenfoldError && (code === undefined || error.code === code)
 }

@@ -1,6 +1,6 @@
 export { type Clock, sleepOn, systemClock } from './clock.ts'
 export { Crash } from './crash.ts'
-export { type ErrorCode, type ErrorDetails, errorTable, failed, type Fault, isTenfoldError, TenfoldError } from './errors.ts'
+export { type ErrorCode, type ErrorDetails, errorTable, failed, type Fault, isOutage, isTenfoldError, reasonOf, TenfoldError } from './errors.ts'
 export { bucketCount, bucketOf, deriveId, digestId } from './ids.ts'
 export { canonicalJson, deepFreeze, fingerprint, overTheWire } from './json.ts'
 export { parseLsn, type Position, positionLifeMs, Positions, positionsMax } from './positions.ts'

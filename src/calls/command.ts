@@ -78,9 +78,9 @@ async function once(platform: Platform, call: Call, place: Place, rider: Rider |
   }
 }
 
-function commandContext(platform: Platform, call: Call, place: Place, transaction: Transaction, said: Said): CommandContext<string, any> {
+function commandContext(platform: Platform, call: Call, place: Place, transaction: Transaction, said: Said, depth = 0): CommandContext<string, any> {
   const module = call.procedure.module.name
-  let savepoints = 0
+  let isInside = false
   const own: Pick<CommandContext<string, any>, 'db' | 'emit' | 'enqueue' | 'savepoint'> & { [internals]: Internals } = {
     [internals]: { key: platform.key, random: platform.random },
     db: writesOn((statement) => transaction.query(statement)),
@@ -88,23 +88,30 @@ function commandContext(platform: Platform, call: Call, place: Place, transactio
     emit: async (event, payload) => { said.events.push(state(event, payload, module)) },
     enqueue: async (job, input, options = {}) => { said.jobs.push(ask(job, input, options, module, place)) },
     async savepoint(part) {
-      const name = `tenfold_${++savepoints}`
-      const [events, jobs] = [said.events.length, said.jobs.length]
-      await transaction.query({ text: `savepoint ${name}` })
-      try {
-        const answer = await part(context)
-        await transaction.query({ text: `release savepoint ${name}` })
-        return answer
-      } catch (error) {
-        await transaction.query({ text: `rollback to savepoint ${name}` })
-        said.events.length = events
-        said.jobs.length = jobs
-        throw error
-      }
+      // Postgres keeps savepoints as a stack: to undo one is to undo all that was begun after it.
+      if (isInside) throw failed('definition', `${call.procedure.name} opens a savepoint beside another: await one before the next, and inside one use the ctx that it was given.`)
+      isInside = true
+      const inner = commandContext(platform, call, place, transaction, said, depth + 1)
+      try { return await savepoint(transaction, `tenfold_${depth}`, said, () => part(inner)) } finally { isInside = false }
     },
   }
-  const context = anywhere(call, own, place)
-  return context
+  return anywhere(call, own, place)
+}
+
+/** Runs a part; what it wrote and said is taken back when it throws. */
+async function savepoint<T>(transaction: Transaction, name: string, said: Said, part: () => Promise<T>): Promise<T> {
+  const [events, jobs] = [said.events.length, said.jobs.length]
+  await transaction.query({ text: `savepoint ${name}` })
+  try {
+    const answer = await part()
+    await transaction.query({ text: `release savepoint ${name}` })
+    return answer
+  } catch (error) {
+    await transaction.query({ text: `rollback to savepoint ${name}; release savepoint ${name}` })
+    said.events.length = events
+    said.jobs.length = jobs
+    throw error
+  }
 }
 
 /** Files that stand in a command's input are kept from its commit on. */

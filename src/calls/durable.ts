@@ -1,13 +1,13 @@
 import type { Backstop, ProcedureDefinition } from '../app/index.ts'
-import { bucketOf, Crash, digestId, failed, fingerprint, isTenfoldError } from '../base/index.ts'
+import { bucketOf, Crash, digestId, failed, fingerprint, isTenfoldError, reasonOf, TenfoldError } from '../base/index.ts'
 import { traceparentOf } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import { type Call, callerKey, type Platform, type Step, type Way } from './call.ts'
 import { stepChanged } from './records.ts'
 import type { Database } from '../data/index.ts'
-import type { RunRow } from '../jobs/index.ts'
+import type { KeptRefusal, RunRow } from '../jobs/index.ts'
 import { recordsKeptMs, flushRecords, homeOf, loadRecords, type Run, runOf } from './run.ts'
-import { abandonRun, beginUndo, dropRun, endRun, findRun, insertRun, leaveRun, takeRun } from './runs.ts'
+import { abandonRun, beginUndo, dropRun, endRun, findRun, insertRun, leaveRun, leftSomething, takeRun } from './runs.ts'
 import { actionContext } from './steps.ts'
 
 /** An undo has its own time: the action's may just have passed. */
@@ -55,6 +55,9 @@ export async function resume(platform: Platform, call: Call, row: RunRow, databa
   else await attempt(platform, call, handler, run)
 }
 
+/** How long a repeat waits between two looks at a run that another works on, in milliseconds. */
+const pollMs = { first: 10, most: 200 }
+
 /** An owner works no longer than the action's own time; who is silent for longer is dead. */
 function leaseOf({ timeoutMs }: ProcedureDefinition): number { return timeoutMs + 5_000 }
 
@@ -64,21 +67,23 @@ async function own(platform: Platform, call: Call): Promise<{ run: Run; undoing?
   // A client's key has one place, whatever the body says: another body under it must find the first.
   const { database, bucket } = idempotencyKey !== undefined && procedure.shard.kind === 'field' ? { database: platform.data.databaseOf(bucketOf(id)), bucket: bucketOf(id) } : homeOf(platform.data, procedure, input)
   const print = fingerprint(input)
-  for (;;) {
-    const fresh = await insertRun(platform.data, database, {
-      id, bucket, name: procedure.name, fingerprint: print, caller: call.caller, startedAt: call.now, traceparent: traceparentOf(call.trace), input, backstop: procedure.action?.backstop, leaseMs: leaseOf(procedure),
-    })
-    if (fresh) return { run: runOf(fresh, database) }
-    const seen = await findRun(platform.data, database, bucket, id)
+  const fresh = () => insertRun(platform.data, database, {
+    id, bucket, name: procedure.name, fingerprint: print, caller: call.caller, startedAt: call.now, traceparent: traceparentOf(call.trace), input, backstop: procedure.action?.backstop, leaseMs: leaseOf(procedure),
+  })
+  let seen: RunRow | undefined
+  for (let looks = 0; ; looks++) {
+    const made = seen ? undefined : await fresh()
+    if (made) return { run: runOf(made, database) }
+    seen = await findRun(platform.data, database, bucket, id)
     if (!seen) continue
     if (seen.fingerprint !== print) throw idempotencyKey === undefined ? stepChanged(procedure.name) : keyReused(idempotencyKey)
     const now = platform.clock.now()
-    const busy = seen.state === 'running' && Date.parse(seen.lease_until ?? '') > now
-    if (seen.state === 'done' || (seen.state === 'unfinished' && seen.answer !== null) || (seen.state === 'undone' && seen.answer !== null)) {
+    if (isAnswered(seen)) {
       await platform.data.wrote(database, call.positions)
       return { answer: seen.answer }
     }
-    if (seen.state === 'undone') throw failed('run-undone', `This request was given up and undone: send it again with a new key.`)
+    if (seen.state === 'undone') throw seen.refusal ? refusalOf(seen.refusal) : failed('run-undone', `This request was given up and undone: send it again with a new key.`)
+    const busy = seen.state === 'running' && Date.parse(seen.lease_until ?? '') > now
     const taken = busy ? undefined : await takeRun(platform.data, database, seen, now, leaseOf(procedure))
     if (taken) {
       const run = runOf(taken, database)
@@ -86,8 +91,14 @@ async function own(platform: Platform, call: Call): Promise<{ run: Run; undoing?
       return { run, undoing: taken.give_up_at !== null && Date.parse(taken.give_up_at) <= now }
     }
     if (call.deadline.remainingMs() < 100) throw failed('in-progress', 'The same request is still being worked on: ask again shortly with the same key.', { retryAfterMs: 1_000 })
-    await platform.clock.sleep(25)
+    // A crowd of repeats looks less and less often: a look is a statement.
+    await platform.clock.sleep(Math.min(pollMs.most, pollMs.first * 2 ** looks))
   }
+}
+
+/** One that was undone since it was refused answers with the refusal, as it did at first. */
+function isAnswered({ state, answer, refusal }: RunRow): boolean {
+  return state === 'done' || (answer !== null && (state === 'unfinished' || (state === 'undone' && refusal === null)))
 }
 
 async function attempt(platform: Platform, call: Call, next: Way, run: Run): Promise<unknown> {
@@ -118,19 +129,19 @@ async function settleFailure(platform: Platform, call: Call, run: Run, error: un
   const { backstop } = call.procedure.action ?? {}
   while (run.working.size > 0) await Promise.allSettled(run.working)
   const refused = isTenfoldError(error) && error.status < 500 && !error.retryable
-  if (!run.touched && refused) return dropRun(platform.data, run)
-  if (refused && backstop) return undo(platform, call, run)
+  if (refused && !run.touched && !await leftSomething(platform.data, run)) return dropRun(platform.data, run)
+  if (refused && backstop) return undo(platform, call, run, keptRefusal(error))
   const now = platform.clock.now()
   await flushRecords(platform.data, run, now)
-  await leaveRun(platform.data, run, undefined, backstop ? now + pauseMs(run, backstop) : undefined, error instanceof Error ? error.message : String(error), now)
+  await leaveRun(platform.data, run, undefined, backstop ? now + pauseMs(run, backstop) : undefined, reasonOf(error), now)
 }
 
 /** Runs the action's `undo` as the run's newest owner: its commands raise the fences, so that a late original is refused. */
-async function undo(platform: Platform, call: Call, run: Run): Promise<void> {
+async function undo(platform: Platform, call: Call, run: Run, refusal?: KeptRefusal): Promise<void> {
   const { backstop } = call.procedure.action ?? {}
   if (!backstop) return
   // Written down first, as a new owner: whoever goes on after a death undoes too, and what the old owner still sends is refused.
-  const begun = await beginUndo(platform.data, run, platform.clock.now(), undoTimeoutMs)
+  const begun = await beginUndo(platform.data, run, platform.clock.now(), undoTimeoutMs, refusal)
   if (!begun) throw failed('run-lost', 'The run was taken over.')
   const first = runOf(begun, run.database)
   await loadRecords(platform.data, first)
@@ -150,6 +161,14 @@ async function undo(platform: Platform, call: Call, run: Run): Promise<void> {
       await loadRecords(platform.data, owner)
     }
   }
+}
+
+function keptRefusal({ code, status, title, message, data }: TenfoldError): KeptRefusal {
+  return { code, status, title, message, ...(data === undefined ? {} : { data }) }
+}
+
+function refusalOf({ code, status, title, message, data }: KeptRefusal): TenfoldError {
+  return new TenfoldError(code, { status, retryable: false, title }, message, { data })
 }
 
 function keyReused(key: string): Error {

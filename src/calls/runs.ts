@@ -1,6 +1,6 @@
 import type { Caller } from '../app/index.ts'
 import type { Data, Database } from '../data/index.ts'
-import { runColumns, type RunRow } from '../jobs/index.ts'
+import { type KeptRefusal, runColumns, type RunRow, takeOver } from '../jobs/index.ts'
 import { recordsKeptMs, type Run } from './run.ts'
 
 /** The rows of actions' runs: each change of state is one statement that names the owner it expects. */
@@ -35,7 +35,7 @@ export async function findRun(data: Data, database: Database, bucket: number, id
 export async function takeRun(data: Data, database: Database, seen: RunRow, nowMs: number, leaseMs: number): Promise<RunRow | undefined> {
   const [row] = await data.execute<RunRow & Record<string, unknown>>(database, {
     name: 'tenfold_run_take',
-    text: `update tenfold.runs set state = 'running', epoch = epoch + 1, tries = tries + 1, lease_until = $4, due_at = case when due_at is null then null else greatest(due_at, $4) end
+    text: `update tenfold.runs set ${takeOver}, lease_until = $4, due_at = case when due_at is null then null else greatest(due_at, $4) end
       where bucket = $1 and id = $2 and epoch = $3 and state in ('running', 'unfinished') returning ${runColumns}`,
     values: [seen.bucket, seen.id, seen.epoch, new Date(nowMs + leaseMs)],
   })
@@ -51,11 +51,11 @@ export async function endRun(data: Data, run: Run, state: 'done' | 'undone', ans
   return rows.length > 0
 }
 
-/** Writes down that from now on it is undone, by a new owner. */
-export async function beginUndo(data: Data, run: Run, nowMs: number, leaseMs: number): Promise<RunRow | undefined> {
+/** Writes down that from now on it is undone, by a new owner, and which refusal was the reason. */
+export async function beginUndo(data: Data, run: Run, nowMs: number, leaseMs: number, refusal: KeptRefusal | undefined): Promise<RunRow | undefined> {
   const [row] = await data.execute<RunRow & Record<string, unknown>>(run.database, {
-    name: 'tenfold_run_undo', text: `update tenfold.runs set give_up_at = least(give_up_at, $4), epoch = epoch + 1, state = 'running', lease_until = $5, due_at = $5 where bucket = $1 and id = $2 and epoch = $3 returning ${runColumns}`,
-    values: [run.bucket, run.id, run.epoch, new Date(nowMs), new Date(nowMs + leaseMs)],
+    name: 'tenfold_run_undo', text: `update tenfold.runs set give_up_at = least(give_up_at, $4), epoch = epoch + 1, state = 'running', lease_until = $5, due_at = $5, refusal = coalesce(refusal, $6) where bucket = $1 and id = $2 and epoch = $3 returning ${runColumns}`,
+    values: [run.bucket, run.id, run.epoch, new Date(nowMs), new Date(nowMs + leaseMs), refusal ? JSON.stringify(refusal) : null],
   })
   return row
 }
@@ -68,6 +68,16 @@ export async function leaveRun(data: Data, run: Run, answer: unknown, dueAt: num
     values: [run.bucket, run.id, run.epoch, answer === undefined ? null : JSON.stringify(answer), dueAt === undefined ? null : new Date(dueAt), error, dueAt === undefined ? new Date(nowMs + recordsKeptMs) : null],
   })
   return rows.length > 0
+}
+
+/**
+ * Whether an earlier owner's command committed, in whatever bucket: the new owner may have been refused before it came to that step,
+ * by an answer that is not recorded. Asked of every database, and only then: the look goes over all buckets of the primary key.
+ */
+export async function leftSomething(data: Data, run: Run): Promise<boolean> {
+  if (run.epoch === 1) return false
+  const found = await Promise.all(data.databases.map((database) => data.execute<{ any: boolean }>(database, { text: `select exists (select from tenfold.records where run = $1 and step <> '') as any`, values: [run.id] })))
+  return found.flat().some(({ any }) => any)
 }
 
 /** Forgets it: nothing was left behind. */

@@ -24,7 +24,7 @@ export function lookupContext(platform: Platform, call: Call): LookupContext {
 export function queryContext(platform: Platform, call: Call, db: Reads<any>, aside: <A>(work: () => Promise<A>) => Promise<A>): QueryContext<any> {
   return anywhere(call, {
     db,
-    call: ((callee, input) => aside(() => platform.way(definitionOf(callee))(inner(platform, call, callee, input, call.key)))) as QueryContext<any>['call'],
+    call: ((callee, input) => aside(() => wayTo(platform, call, callee)(inner(platform, call, callee, input, call.key)))) as QueryContext<any>['call'],
   })
 }
 
@@ -38,7 +38,7 @@ function stepCaller(platform: Platform, call: Call): StepCall {
     if (named.has(name)) throw failed('step-named-twice', `${call.procedure.name} has two steps named ${name}: give each call of ${callee.name} a name of its own, { step: '...' }.`)
     named.add(name)
     call.deadline.check(call.procedure.name)
-    if (!call.run) return platform.way(definitionOf(callee))(inner(platform, call, callee, input, digestId(`${call.key}\n${name}`)))
+    if (!call.run) return wayTo(platform, call, callee)(inner(platform, call, callee, input, digestId(`${call.key}\n${name}`)))
     return recordedStep(platform, call, call.run, callee, input, name)
   }
 }
@@ -70,7 +70,7 @@ async function takeStep(platform: Platform, call: Call, run: Run, callee: Proced
     ...(callee.kind === 'action' || callee.kind === 'lookup' ? { run, path: name } : {}),
   }
   const provisional = run.provisional
-  const way = platform.way(definitionOf(callee))
+  const way = wayTo(platform, call, callee)
   const answer = await inHostility(platform, callee, name, way, step).catch((error: unknown) => {
     // Only a refusal is sure to have left nothing: a command that ended otherwise may have committed.
     if (isCommand && !(isTenfoldError(error) && error.status < 500 && !error.retryable)) run.touched = true
@@ -99,12 +99,21 @@ async function inHostility(platform: Platform, callee: Procedure<Kind, unknown, 
   return answer
 }
 
+/** Its way; on the hostile stage an answer from another module has been over a network. */
+function wayTo(platform: Platform, call: Call, callee: Procedure<Kind, unknown, unknown>): Way {
+  const way = platform.way(definitionOf(callee))
+  return crosses(platform, call, callee) ? async (inside) => overTheWire(await way(inside)) : way
+}
+
+function crosses(platform: Platform, call: Call, callee: Procedure<Kind, unknown, unknown>): boolean {
+  return platform.hostility !== undefined && definitionOf(callee).module !== call.procedure.module
+}
+
 /** A call made by another: it sees what that one has seen, and has no more time. */
 function inner(platform: Platform, call: Call, callee: Procedure<Kind, unknown, unknown>, input: unknown, key: string): Call {
   const procedure = definitionOf(callee)
-  const crossing = platform.hostility && procedure.module !== call.procedure.module
   return {
-    procedure, input: crossing ? overTheWire(input) : input, caller: call.caller, positions: call.positions, deadline: call.deadline.within(procedure.timeoutMs), trace: call.trace, log: call.log,
+    procedure, input: crosses(platform, call, callee) ? overTheWire(input) : input, caller: call.caller, positions: call.positions, deadline: call.deadline.within(procedure.timeoutMs), trace: call.trace, log: call.log,
     key, now: callee.kind === 'action' ? call.now : platform.clock.now(), ...(callee.kind === 'operation' ? { run: call.run } : {}),
   }
 }

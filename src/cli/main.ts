@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { failed, isTenfoldError } from '../base/index.ts'
-import { type CommandOptions, loadConfig, type Values } from './config.ts'
+import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
+import type { Command, Given } from './command.ts'
+import { loadConfig } from './config.ts'
 import { migrateCommand } from './migrate.ts'
+import { rebuildCommand } from './rebuild.ts'
 import { startCommand } from './start.ts'
 import { topologyCommand } from './topology.ts'
 
@@ -11,6 +13,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold start               run the application as its topology says; Ctrl-C leaves quietly
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
+  tenfold rebuild NAME        empty a projection, and let it take all kept events again
   tenfold topology            print the topology, and check it
   tenfold topology --json     the same for programs
 
@@ -21,7 +24,7 @@ const help = `tenfold: one application, from one process to many regions
 Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not understood; 130 interrupted before it was ready.
 `
 
-const commands = { start: startCommand, migrate: migrateCommand, topology: topologyCommand }
+const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, topology: topologyCommand }
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
@@ -35,27 +38,32 @@ async function main(args: readonly string[]): Promise<number> {
     throw failed('usage', `There is no command ${JSON.stringify(name)}: use ${Object.keys(commands).join(', ')}, or tenfold --help.`)
   }
   const at = tokens.find((token) => token.kind === 'positional')?.index ?? 0
-  const command = commands[name as keyof typeof commands]
+  const command = commands[name] as Command
   const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
   if (values.help) {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
     return 0
   }
   const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
-  return command.run(config, { quiet: values.quiet === true, values: ownValues(name, own, command.options ?? config.options ?? {}) })
+  return command.run(config, { quiet: values.quiet === true, ...ownValues(name, own, { options: config.options ?? {}, ...command }) })
 }
 
-/** A slip must not do what was not asked for: what a command does not know is refused. */
-function ownValues(name: string, args: readonly string[], options: CommandOptions): Values {
+/** A slip must not do what was not asked for: what a command does not know, or lacks, is refused. */
+function ownValues(name: string, args: readonly string[], { options = {}, positionals: wanted = [] }: Pick<Command, 'options' | 'positionals'>): Omit<Given, 'quiet'> {
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+    const { values, positionals } = parseArgs({ args: [...args], options, strict: true, allowPositionals: wanted.length > 0 })
+    if (positionals.length > wanted.length) throw failed('usage', `tenfold ${name} takes ${wanted.join(' ')}, and ${JSON.stringify(positionals[wanted.length])} is one too many.`)
+    const missing = wanted.slice(positionals.length).find((word) => !word.endsWith('?'))
+    if (missing) throw failed('usage', `tenfold ${name} lacks ${missing}: tenfold ${name} --help says what it is.`)
+    return { values, positionals }
   } catch (cause) {
+    if (isTenfoldError(cause)) throw cause
     throw failed('usage', `${(cause as Error).message.split(/\.(?: |$)/)[0]}: tenfold ${name} --help says what there is.`, { cause })
   }
 }
 
 main(process.argv.slice(2)).then((code) => { process.exitCode = code }, (error: unknown) => {
-  process.stderr.write(isTenfoldError(error) ? `tenfold: ${error.message}\n` : `tenfold: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`tenfold: ${reasonOf(error)}\n`)
   if (process.env['TENFOLD_DEBUG']) console.error(error)
   process.exit(isTenfoldError(error, 'usage') ? 2 : 1)
 })

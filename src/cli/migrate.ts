@@ -1,5 +1,5 @@
 import { migrateApplication } from '../runtime/index.ts'
-import type { Command } from './start.ts'
+import type { Command } from './command.ts'
 
 export const migrateCommand: Command = {
   help: `tenfold migrate: applies the SQL files of every module that this database has not had yet, all in one transaction.

@@ -1,14 +1,7 @@
 import { systemClock } from '../base/index.ts'
 import type { LogLevel } from '../observe/index.ts'
 import { run } from '../runtime/index.ts'
-import type { CommandOptions, Config, Values } from './config.ts'
-
-export interface Command {
-  readonly help: string
-  /** What it takes; undefined: what the configuration says. */
-  readonly options?: CommandOptions
-  run(config: Config, given: { quiet: boolean; values: Values }): Promise<number>
-}
+import type { Command } from './command.ts'
 
 /** How long a process may take to leave before it is ended the hard way, in milliseconds. */
 const leaveMs = 30_000

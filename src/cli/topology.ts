@@ -1,6 +1,6 @@
 import { appDefinition } from '../app/index.ts'
 import { stages, topologyFaults } from '../topology/index.ts'
-import type { Command } from './start.ts'
+import type { Command } from './command.ts'
 
 export const topologyCommand: Command = {
   help: `tenfold topology: prints the topology of tenfold.config.ts, and every fault of it with its path and its remedy.

@@ -37,6 +37,8 @@ export interface Data {
   /** A query that is one statement, ready to run: answers its rows, or at most one where `single`. */
   statement(procedure: ProcedureDefinition, single: boolean): (place: Place, options: ReadOptions, input: Record<string, unknown>) => Promise<Record<string, unknown>[]>
   write(place: Place, options: { isolation: 'repeatable read' | 'read committed'; timeoutMs: number }): Promise<Transaction>
+  /** Runs `work` in a transaction and commits it, or takes it back where it throws. */
+  transact<T>(place: Place, options: { isolation: 'repeatable read' | 'read committed'; timeoutMs: number }, work: (transaction: Transaction) => Promise<T>): Promise<T>
   /** One statement of the platform's own, in a transaction of its own. */
   execute<Row extends QueryResultRow = QueryResultRow>(database: Database, statement: Statement): Promise<Row[]>
   /** After a commit: from now on the caller reads what it wrote. */
@@ -49,6 +51,8 @@ export function createData(config: DataConfig, clock: Clock): Data {
   const home = databases[0]
   if (!home) throw failed('topology', 'data.databases is empty: name at least one database.')
   const databaseOf = (bucket: number | undefined) => bucket === undefined ? home : databases[Math.floor(bucket * databases.length / bucketCount)] as Database
+
+  const write: Data['write'] = (place, { isolation, timeoutMs }) => Transaction.open(place.database.writer, { isolation, readOnly: false, schema: place.schema, bucket: place.bucket, timeoutMs })
 
   return {
     databases, databaseOf,
@@ -74,7 +78,18 @@ export function createData(config: DataConfig, clock: Clock): Data {
         return camelRows(await run(place, valuesOf(known, input)))
       })
     },
-    write: (place, { isolation, timeoutMs }) => Transaction.open(place.database.writer, { isolation, readOnly: false, schema: place.schema, bucket: place.bucket, timeoutMs }),
+    write,
+    async transact(place, options, work) {
+      const transaction = await write(place, options)
+      try {
+        const answer = await work(transaction)
+        await transaction.commit()
+        return answer
+      } catch (error) {
+        await transaction.rollback()
+        throw error
+      }
+    },
     async execute<Row extends QueryResultRow>(database: Database, statement: Statement) {
       const { client, release } = await database.writer.take()
       try {

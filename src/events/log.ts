@@ -13,8 +13,7 @@ const relayLock = 7_010_079
 export async function numberEvents(data: Data, database: Database): Promise<number> {
   const [waiting] = await data.execute<{ any: boolean }>(database, { name: 'tenfold_unnumbered', text: 'select exists (select from tenfold.outbox where seq is null) as any' })
   if (!waiting?.any) return 0
-  const transaction = await data.write({ database, schema: 'tenfold', bucket: undefined }, { isolation: 'read committed', timeoutMs: 10_000 })
-  try {
+  return data.transact({ database, schema: 'tenfold', bucket: undefined }, { isolation: 'read committed', timeoutMs: 10_000 }, async (transaction) => {
     await transaction.query({ text: 'select pg_advisory_xact_lock($1)', values: [relayLock] })
     const { rowCount } = await transaction.query({
       name: 'tenfold_number',
@@ -22,12 +21,8 @@ export async function numberEvents(data: Data, database: Database): Promise<numb
         numbered as materialized (select bucket, id, nextval('tenfold.outbox_numbers') as seq from (select * from pending order by id) as ordered)
         update tenfold.outbox as o set seq = n.seq from numbered as n where o.bucket = n.bucket and o.id = n.id`,
     })
-    await transaction.commit()
     return rowCount ?? 0
-  } catch (error) {
-    await transaction.rollback()
-    throw error
-  }
+  })
 }
 
 export async function headOf(data: Data, database: Database): Promise<number> {

@@ -1,5 +1,5 @@
 import type { SubscriberDefinition } from '../app/index.ts'
-import { backoffMs, type Clock, digestId, type Random } from '../base/index.ts'
+import { backoffMs, type Clock, Crash, digestId, isOutage, type Random, reasonOf } from '../base/index.ts'
 import type { Data, Database } from '../data/index.ts'
 import type { Logs, Metrics } from '../observe/index.ts'
 import { headOf, type LoggedEvent, numberEvents, readEvents, readEventsAt } from './log.ts'
@@ -20,6 +20,8 @@ export interface RelayOptions {
   readonly subscribers: readonly SubscriberDefinition[]
   /** Runs the subscriber's handler, exactly once for each id in effect. */
   deliver(subscriber: SubscriberDefinition, event: LoggedEvent, id: string, generation: number): Promise<void>
+  /** The hostile stage: the process "dies" here, sometimes, and what it had delivered is delivered again. */
+  readonly mayCrash?: ((where: string) => void) | undefined
 }
 
 const batchSize = 200
@@ -53,21 +55,40 @@ async function serve(options: RelayOptions, database: Database, subscriber: Subs
   const { data, clock } = options
   const place = await lease(data, database, subscriber.name, clock.now())
   if (!place) return false
-  const events = await readEvents(data, database, place.position, head, [...subscriber.handlers.keys()], batchSize)
-  const parked = await parkedKeys(data, database, subscriber.name)
-  const lanes = Map.groupBy(events, keyOf)
-  const queue = [...lanes.values()]
+  let position = place.position
+  try {
+    const events = await readEvents(data, database, place.position, head, [...subscriber.handlers.keys()], batchSize)
+    await takeAll(options, database, subscriber, place, events)
+    options.mayCrash?.(`before the position of ${subscriber.name} moves`)
+    const full = events.length === batchSize
+    position = full ? events.at(-1)?.seq ?? head : head
+    return full
+  } catch (error) {
+    if (error instanceof Crash) return true
+    throw error
+  } finally {
+    await advance(data, database, place, position)
+  }
+}
+
+/** Keys beside each other, each in its order. An outage ends it: nothing is parked for what is not the event's fault. */
+async function takeAll(options: RelayOptions, database: Database, subscriber: SubscriberDefinition, place: Place, events: readonly LoggedEvent[]): Promise<void> {
+  const parked = await parkedKeys(options.data, database, subscriber.name)
+  const lanes = [...Map.groupBy(events, keyOf).values()]
+  const outages: unknown[] = []
   const worker = async () => {
-    for (let lane = queue.shift(); lane; lane = queue.shift()) {
-      for (const event of lane) await take(options, database, subscriber, place, event, parked)
+    for (let lane = lanes.shift(); lane; lane = lanes.shift()) {
+      for (const event of lane) {
+        if (outages.length > 0) return
+        await take(options, database, subscriber, place, event, parked).catch((error: unknown) => { outages.push(error) })
+      }
     }
   }
   await Promise.all(Array.from({ length: keysAtOnce }, worker))
-  const full = events.length === batchSize
-  await advance(data, database, place, full ? events.at(-1)?.seq ?? head : head)
-  return full
+  if (outages.length > 0) throw outages[0]
 }
 
+/** Errors: an outage, and whatever keeps the event from being parked. */
 async function take(options: RelayOptions, database: Database, subscriber: SubscriberDefinition, place: Place, event: LoggedEvent, parked: Set<string>): Promise<void> {
   const { data, clock, random } = options
   const key = keyOf(event)
@@ -76,6 +97,7 @@ async function take(options: RelayOptions, database: Database, subscriber: Subsc
     await options.deliver(subscriber, event, eventId(database, event.seq), place.generation)
     delivered(options, subscriber, event)
   } catch (error) {
+    if (isOutage(error)) throw error
     parked.add(key)
     options.logs.warn('a subscriber failed on an event: its key is parked', { subscriber: subscriber.name, event: event.event, seq: event.seq, key, reason: reasonOf(error) })
     await park(data, database, subscriber.name, event, 1, clock.now() + backoffMs(random, 1, 1_000, 600_000), reasonOf(error))
@@ -83,31 +105,44 @@ async function take(options: RelayOptions, database: Database, subscriber: Subsc
 }
 
 async function retryParked(options: RelayOptions, database: Database, subscriber: SubscriberDefinition): Promise<boolean> {
-  const { data, clock, random, logs } = options
+  const { data, clock } = options
   const due = await dueParked(data, database, subscriber.name, clock.now())
   if (due.length === 0) return false
   const events = new Map((await readEventsAt(data, database, due.map(({ seq }) => seq))).map((event) => [event.seq, event]))
   const place = await lease(data, database, subscriber.name, clock.now())
   if (!place) return false
   let progress = false
-  for (const { seq, tries } of due) {
-    const event = events.get(seq)
-    if (!event) { await unpark(data, database, subscriber.name, seq); continue }
-    try {
-      await options.deliver(subscriber, event, eventId(database, seq), place.generation)
-      await unpark(data, database, subscriber.name, seq)
-      delivered(options, subscriber, event)
-      progress = true
-    } catch (error) {
-      if (tries + 1 >= triesMax) {
-        logs.error('a subscriber gave up on an event: it is a dead letter', { subscriber: subscriber.name, event: event.event, seq, reason: reasonOf(error) })
-        await bury(data, database, subscriber.name, event, digestId(`${subscriber.name} ${eventId(database, seq)}`), tries + 1, reasonOf(error), clock.now())
-        progress = true
-      } else await park(data, database, subscriber.name, event, tries + 1, clock.now() + backoffMs(random, tries + 1, 1_000, 600_000), reasonOf(error))
+  try {
+    for (const { seq, tries } of due) {
+      const event = events.get(seq)
+      if (!event) await unpark(data, database, subscriber.name, seq)
+      else progress = await retake(options, database, subscriber, place, event, tries + 1) || progress
     }
+  } finally {
+    await advance(data, database, place, place.position)
   }
-  await advance(data, database, place, place.position)
   return progress
+}
+
+/** Answers whether it is out of the way now: taken, or given up. */
+async function retake(options: RelayOptions, database: Database, subscriber: SubscriberDefinition, place: Place, event: LoggedEvent, tries: number): Promise<boolean> {
+  const { data, clock, random, logs } = options
+  const id = eventId(database, event.seq)
+  try {
+    await options.deliver(subscriber, event, id, place.generation)
+    await unpark(data, database, subscriber.name, event.seq)
+    delivered(options, subscriber, event)
+    return true
+  } catch (error) {
+    if (isOutage(error)) throw error
+    if (tries < triesMax) {
+      await park(data, database, subscriber.name, event, tries, clock.now() + backoffMs(random, tries, 1_000, 600_000), reasonOf(error))
+      return false
+    }
+    logs.error('a subscriber gave up on an event: it is a dead letter', { subscriber: subscriber.name, event: event.event, seq: event.seq, reason: reasonOf(error) })
+    await bury(data, database, subscriber.name, event, digestId(`${subscriber.name} ${id}`), tries, reasonOf(error), clock.now())
+    return true
+  }
 }
 
 function delivered(options: RelayOptions, subscriber: SubscriberDefinition, event: LoggedEvent): void {
@@ -116,4 +151,3 @@ function delivered(options: RelayOptions, subscriber: SubscriberDefinition, even
 }
 
 function eventId(database: Database, seq: number): string { return digestId(`event ${database.name} ${seq}`) }
-function reasonOf(error: unknown): string { return error instanceof Error ? error.message : String(error) }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { reasonOf } from '../base/index.ts'
 import type { Platform } from '../calls/index.ts'
 import { bareServer } from './server.ts'
 
@@ -26,7 +27,7 @@ async function outcome(platform: Platform, check: Check): Promise<{ ok: boolean;
   try {
     return await Promise.race([check.run(), platform.clock.sleep(checkMs, done.signal).then(() => ({ ok: false, detail: `did not answer in ${checkMs} ms` }))])
   } catch (error) {
-    return { ok: false, detail: error instanceof Error ? error.message : String(error) }
+    return { ok: false, detail: reasonOf(error) }
   } finally {
     done.abort()
   }

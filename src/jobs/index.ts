@@ -1,5 +1,5 @@
 export { ask, type Asked, enqueueStatement } from './enqueue.ts'
 export { acknowledgeWith, depth } from './queue.ts'
-export { leaseMs, runColumns, type RunRow } from './row.ts'
+export { type KeptRefusal, leaseMs, runColumns, type RunRow, takeOver } from './row.ts'
 export { enqueueScheduled, nextRun } from './schedule.ts'
 export { createWorker, type Worker } from './worker.ts'

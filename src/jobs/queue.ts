@@ -1,5 +1,5 @@
 import type { Data, Database, Statement } from '../data/index.ts'
-import { leaseMs, runColumns, type RunRow } from './row.ts'
+import { leaseMs, runColumns, type RunRow, takeOver } from './row.ts'
 
 /** Changes of state of what is due: each is one statement, and names the owner (epoch) that it expects. */
 
@@ -12,31 +12,26 @@ export function takeDue(data: Data, database: Database, count: number, nowMs: nu
     name: `tenfold_take${only.names ? '_named' : ''}`,
     text: `with due as materialized (
         select bucket, id from tenfold.runs where due_at <= $1 and ${only.names ? 'name = any($4)' : 'name <> all($4)'} order by priority, due_at limit $3 for update skip locked)
-      update tenfold.runs set state = 'running', epoch = epoch + 1, tries = tries + 1, due_at = $2, lease_until = $2
+      update tenfold.runs set ${takeOver}, due_at = $2, lease_until = $2
       from due where runs.bucket = due.bucket and runs.id = due.id returning ${runColumns}`,
     values: [new Date(nowMs), new Date(nowMs + leaseMs), count, only.names ?? only.not ?? []],
   })
 }
 
 /** For a job with a concurrency limit: counts those that run, in one transaction with the taking, under a lock of its name. */
-export async function takeLimited(data: Data, database: Database, name: string, limit: number, count: number, nowMs: number): Promise<RunRow[]> {
-  const transaction = await data.write({ database, schema: 'tenfold', bucket: undefined }, { isolation: 'read committed', timeoutMs: 5_000 })
-  try {
+export function takeLimited(data: Data, database: Database, name: string, limit: number, count: number, nowMs: number): Promise<RunRow[]> {
+  return data.transact({ database, schema: 'tenfold', bucket: undefined }, { isolation: 'read committed', timeoutMs: 5_000 }, async (transaction) => {
     await transaction.query({ text: 'select pg_advisory_xact_lock(hashtext($1))', values: [`tenfold job ${name}`] })
     const { rows } = await transaction.query<RunRow & Record<string, unknown>>({
       text: `with due as materialized (
           select bucket, id from tenfold.runs where due_at <= $1 and name = $4 order by priority, due_at
           limit greatest(0, least($3, $5 - (select count(*) from tenfold.runs where name = $4 and state = 'running' and lease_until > $1))) for update skip locked)
-        update tenfold.runs set state = 'running', epoch = epoch + 1, tries = tries + 1, due_at = $2, lease_until = $2
+        update tenfold.runs set ${takeOver}, due_at = $2, lease_until = $2
         from due where runs.bucket = due.bucket and runs.id = due.id returning ${runColumns}`,
       values: [new Date(nowMs), new Date(nowMs + leaseMs), count, name, limit],
     })
-    await transaction.commit()
     return rows
-  } catch (error) {
-    await transaction.rollback()
-    throw error
-  }
+  })
 }
 
 /** Keeps what is still worked on. */
@@ -74,7 +69,7 @@ export function acknowledgeWith(row: RunRow): Statement {
 /** Tried again at `dueAtMs`. Its `once` is given up, since another may wait under it by now. */
 export async function putBack(data: Data, database: Database, row: RunRow, dueAtMs: number, reason: string, uncounted = false): Promise<void> {
   await data.execute(database, {
-    name: 'tenfold_put_back', text: `update tenfold.runs set state = case when kind = 'job' then 'waiting' else 'unfinished' end, due_at = $4, lease_until = null, last_error = $5, tries = tries - $6, once = null where bucket = $1 and id = $2 and epoch = $3`,
+    name: 'tenfold_put_back', text: `update tenfold.runs set state = case when kind = 'job' then 'waiting' else 'unfinished' end, due_at = $4, lease_until = null, last_error = $5, tries = greatest(0, tries - $6), deaths = 0, once = null where bucket = $1 and id = $2 and epoch = $3`,
     values: [row.bucket, row.id, row.epoch, new Date(dueAtMs), reason, uncounted ? 1 : 0],
   })
 }

@@ -1,5 +1,5 @@
 import type { JobDefinition } from '../app/index.ts'
-import { backoffMs, type Clock, Crash, type Random } from '../base/index.ts'
+import { backoffMs, type Clock, Crash, isOutage, type Random, reasonOf } from '../base/index.ts'
 import type { Data, Database } from '../data/index.ts'
 import type { Logs, Metrics } from '../observe/index.ts'
 import { acknowledge, bury, lengthen, putBack, renew, takeDue, takeLimited } from './queue.ts'
@@ -24,6 +24,8 @@ export interface Worker {
 
 /** An action is never given up by count: its backstop says when it ends. Only when even undoing has failed for this long, in milliseconds. */
 const undoingMs = 24 * 3_600_000
+/** A job in the midst of which more workers than this died, one after the other, is what kills them. */
+const deathsMax = 5
 const pauseMs = { base: 1_000, most: 600_000 }
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -61,33 +63,40 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 }
 
+type Outcome = 'done' | 'failed' | 'dead' | 'unknown'
+
 async function workOff(options: WorkerOptions, row: RunRow, database: Database): Promise<void> {
-  const { data, clock, random, logs, metrics } = options
+  const { clock, logs, metrics } = options
   const began = clock.monotonic()
-  let outcome = 'done'
-  try {
-    try {
-      if (await options.perform(row, database) === 'done' && row.kind === 'job') await acknowledge(data, database, [row])
-    } catch (error) {
-      // The hostile stage: the worker "died". Its lease would end; here the work is found again at once, and no try is lost.
-      if (error instanceof Crash) return await putBack(data, database, row, clock.now(), error.message, true)
-      const reason = error instanceof Error ? error.message : String(error)
-      outcome = isHopeless(options, row) ? 'dead' : 'failed'
-      const fields = { job: row.name, id: row.id, tries: row.tries, reason }
-      if (outcome === 'dead') {
-        logs.error('a job gave up: it is a dead letter', fields)
-        await bury(data, database, row, reason, clock.now())
-      } else {
-        logs.warn('a job failed and will be tried again', fields)
-        // An action has said itself when it goes on; one that could not is found again when its lease ends.
-        if (row.kind === 'job') await putBack(data, database, row, clock.now() + 100 + backoffMs(random, row.tries, pauseMs.base, pauseMs.most), reason)
-      }
-    }
-  } catch (error) {
+  const outcome = await attempt(options, row, database).catch((error: unknown): Outcome => {
     // The database did not take the outcome: the lease ends, and the work is found again.
-    logs.error('the outcome of a job could not be written', { job: row.name, id: row.id, reason: String(error) })
-  }
+    logs.error('the outcome of a job could not be written', { job: row.name, id: row.id, reason: reasonOf(error) })
+    return 'unknown'
+  })
   metrics.histogram('tenfold_job_duration_seconds', 'How long jobs ran, by outcome', { job: row.name, outcome }).observe((clock.monotonic() - began) / 1000)
+}
+
+async function attempt(options: WorkerOptions, row: RunRow, database: Database): Promise<Outcome> {
+  const { data, clock, random, logs } = options
+  try {
+    if (row.kind === 'job' && row.deaths > deathsMax) return await giveUp(options, row, database, `Its worker died in the midst of it ${row.deaths} times.`)
+    if (await options.perform(row, database) === 'done' && row.kind === 'job') await acknowledge(data, database, [row])
+    return 'done'
+  } catch (error) {
+    // The hostile stage: the worker "died". Its lease would end; here the work is found again at once, and no try is lost.
+    if (error instanceof Crash) { await putBack(data, database, row, clock.now(), error.message, true); return 'failed' }
+    if (!isOutage(error) && isHopeless(options, row)) return giveUp(options, row, database, reasonOf(error))
+    logs.warn('a job failed and will be tried again', { job: row.name, id: row.id, tries: row.tries, reason: reasonOf(error) })
+    // An action has said itself when it goes on; one that could not is found again when its lease ends.
+    if (row.kind === 'job') await putBack(data, database, row, clock.now() + 100 + backoffMs(random, row.tries, pauseMs.base, pauseMs.most), reasonOf(error), isOutage(error))
+    return 'failed'
+  }
+}
+
+async function giveUp({ data, clock, logs }: WorkerOptions, row: RunRow, database: Database, reason: string): Promise<Outcome> {
+  logs.error('a job gave up: it is a dead letter', { job: row.name, id: row.id, tries: row.tries, reason })
+  await bury(data, database, row, reason, clock.now())
+  return 'dead'
 }
 
 function isHopeless({ jobs, clock }: WorkerOptions, row: RunRow): boolean {

@@ -1,3 +1,4 @@
+import { reasonOf } from '../base/index.ts'
 import { enqueueScheduled } from '../jobs/index.ts'
 import { relay } from '../events/index.ts'
 import { type Loop, startLoop } from '../resilience/index.ts'
@@ -12,7 +13,7 @@ export function startBackground(engine: Engine): { stop(): Promise<void> } {
   const { platform, worker } = engine
   const { data, clock, random, logs } = platform
   const jobs = [...platform.app.modules.values()].flatMap((module) => [...module.jobs.values()])
-  const loop = (name: string, ms: number, pass: () => Promise<boolean>) => startLoop(clock, random, ms, pass, (error) => logs.error(`${name} failed and will try again`, { reason: error instanceof Error ? error.message : String(error) }))
+  const loop = (name: string, ms: number, pass: () => Promise<boolean>) => startLoop(clock, random, ms, pass, (error) => logs.error(`${name} failed and will try again`, { reason: reasonOf(error) }))
   const relays = data.databases.map((database) => loop('the relay', everyMs.relay, () => relay(engine.relay, database)))
   const workers = data.databases.map((database) => loop('the worker', everyMs.work, () => worker.pass(database)))
   const others: Loop[] = [

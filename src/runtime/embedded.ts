@@ -56,7 +56,7 @@ export async function startEmbedded(options: { app: AppDefinition; directory: st
 }
 
 /** The database's name, and the role that the application runs as. */
-function namesOf(app: AppDefinition, secret: Uint8Array) {
+export function namesOf(app: AppDefinition, secret: Uint8Array) {
   return { name: app.name.replaceAll(/\W+/g, '_').toLowerCase(), application: { user: 'tenfold_app', password: deriveKey(secret, 'database role').toString('hex') } }
 }
 

@@ -79,7 +79,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   for (const job of jobs.values()) if (job.cron) nextRun(job, clock.now())
   const subscribers = modules.flatMap((module) => [...module.subscribers.values()])
   const worker = createWorker({ data, clock, random, logs, metrics, jobs, concurrency: options.capacity.jobs, perform: background.perform })
-  const relay: RelayOptions = { data, clock, random, logs, metrics, subscribers, deliver: background.react }
+  const relay: RelayOptions = { data, clock, random, logs, metrics, subscribers, deliver: background.react, mayCrash: options.hostility?.mayCrash }
   gauges(platform)
   const limiter = createLimiter(clock, { perAddress: options.rateLimit?.perAddress, on: options.rateLimit !== undefined })
   const shedder = createShedder(options.capacity.requests, metrics)

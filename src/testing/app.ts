@@ -75,7 +75,7 @@ export async function testApp<A extends App<any, any, any>>(app: A, options: Tes
     async rebuild(name) {
       const projection = engine.relay.subscribers.find((subscriber) => subscriber.name === name)
       if (!projection) throw failed('definition', `There is no projection ${name}.`)
-      await rebuildProjection(engine.platform.data, clock, projection, async (table, database) => { await engine.platform.data.execute(database, { text: `delete from ${table}` }) })
+      await rebuildProjection(engine.platform.data, clock, projection)
     },
     async [Symbol.asyncDispose]() {
       await engine.close()

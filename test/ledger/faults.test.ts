@@ -38,6 +38,24 @@ const sendAtOnce = parcels.action('sendAtOnce', { input: Parcel, output: t.Null(
   await Promise.all([ctx.call(mark, { label: 'take' }, { step: 'take' }), ctx.call(check, input)])
   return null
 })
+/** Rests on an outside answer that is not recorded while the service is down. */
+const judging = parcels.dependency('judging', { timeout: '1s', config: [] })
+const score = judging.operation('score', { input: Parcel, output: t.Object({ points: t.Integer() }) }).handle(async () => ({ points: 1 })).fallback(async () => ({ points: 1 }))
+const judge = parcels.action('judge', { input: Parcel, output: t.Null(), errors: [refused], backstop }).handle(async (ctx, input) => {
+  const { points } = await ctx.call(score, input)
+  if (points === 0) throw refused(null)
+  await ctx.call(mark, { label: 'take' }, { step: 'take' })
+  await ctx.call(check, input)
+  return null
+})
+const parts = parcels.command('parts', { input: t.Object({ how: t.Union([t.Literal('nested'), t.Literal('beside')]) }), output: t.Array(t.String()) }).handle(async (ctx, { how }) => {
+  const add = (on: typeof ctx, label: string) => on.db.insertInto('marks').values({ id: ctx.id(label), label }).execute()
+  const failing = (on: typeof ctx, label: string) => on.savepoint(async (inner) => { await add(inner, label); throw new Error(`${label} failed`) }).catch((error: Error) => error.message)
+  if (how === 'beside') return Promise.all(['a', 'b'].map((label) => ctx.savepoint(async (inner) => { await add(inner, label); return label })))
+  await add(ctx, 'kept')
+  const first = await failing(ctx, 'a')
+  return ctx.savepoint(async (inner) => { await add(inner, 'kept inside'); return [first, await failing(inner, 'b')] })
+})
 const app = defineApp('parcels', { modules: [parcels], routes: [routes('/v1', [post('/marks', mark, { auth: anyone, idempotencyKey: 'required' })])] })
 type Parcels = TestApp<typeof app>
 
@@ -49,7 +67,7 @@ atEveryStage('an undo that has begun is never gone forward over, whoever takes i
   hooks.undoing = nothing
   for (let round = 0; round < 5; round++) await running.clock.advance('1m')
   assert.deepEqual(await running.call(marks, {}), ['give back', 'take'])
-  assert.equal(await running.call(send, { id: 'a' }, { key: 'one' }).then(() => 'sent', (error: { code: string }) => error.code), 'run-undone')
+  assert.equal(await running.call(send, { id: 'a' }, { key: 'one' }).then(() => 'sent', (error: { code: string }) => error.code), 'refused', 'a repeat is told what the first was told')
 })
 
 test('a refusal waits for the steps beside it, and what they did is undone', async () => {
@@ -89,6 +107,25 @@ test('a connection that is lost in the midst of a command is an error of that co
   hooks.taking = nothing
   await running.call(mark, { label: 'take' })
   assert.deepEqual(await running.call(marks, {}), ['take'])
+})
+
+test('a refusal by an answer that nobody recorded undoes what an earlier owner did, in whatever bucket that stands', async () => {
+  await using running = await testApp(app)
+  running.down(score)
+  hooks.checking = async () => { throw new Error('for now') }
+  await assert.rejects(running.call(judge, { id: 'a' }, { key: 'one' }))
+  hooks.checking = nothing
+  running.replace(score, () => ({ points: 0 }))
+  await running.clock.advance('1m')
+  assert.deepEqual(await running.call(marks, {}), ['give back', 'take'])
+})
+
+test('savepoints: a part that throws leaves nothing; one beside another is refused', async () => {
+  await using running = await testApp(app)
+  assert.deepEqual(await running.call(parts, { how: 'nested' }), ['a failed', 'b failed'])
+  assert.deepEqual(await running.call(marks, {}), ['kept', 'kept inside'])
+  await assert.rejects(running.call(parts, { how: 'beside' }), { code: 'definition', message: /opens a savepoint beside another/ })
+  assert.deepEqual(await running.call(marks, {}), ['kept', 'kept inside'])
 })
 
 /** As a restart, or an operator, would: what is idle in a transaction is ended, and waited for. */

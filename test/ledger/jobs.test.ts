@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineApp, defineModule, t } from 'tenfold'
 import { testApp, type TestApp } from 'tenfold/testing'
+import { failed } from '../../src/base/index.ts'
 import { takeDue } from '../../src/jobs/queue.ts'
 import { atEveryStage } from '../support/stages.ts'
 
@@ -29,7 +30,11 @@ const narrow = errands.job('narrow', { input: Text, timeout: '5s', tries: 1, con
   gate.now--
 })
 errands.job('nightly', { input: t.Object({}), timeout: '1s', tries: 1, cron: '0 3 * * *' }).handle(async (ctx) => { await ctx.call(note, { text: 'nightly' }) })
-const order = errands.job('order', { input: Text, timeout: '1s', tries: 1 }).handle(async (_ctx, { text }) => { ran.push(text) })
+let outages = 0
+const order = errands.job('order', { input: Text, timeout: '1s', tries: 1 }).handle(async (_ctx, { text }) => {
+  if (outages-- > 0) throw failed('database-unavailable', 'The database is gone for now.')
+  ran.push(text)
+})
 
 const Options = t.Object({ job: t.Union([t.Literal('write'), t.Literal('slow'), t.Literal('narrow'), t.Literal('order')]), text: t.String(), after: t.Optional(t.String()), at: t.Optional(t.String()), priority: t.Optional(t.Integer()), once: t.Optional(t.String()) })
 const ask = errands.command('ask', { input: Options, output: t.Null() }).handle(async (ctx, { job, text, after, at, priority, once }) => {
@@ -119,6 +124,29 @@ test('a worker that died gives its work back when its lease ends, and writes not
   assert.deepEqual(await running.call(notes, {}), [], 'it is leased')
   await running.clock.advance('20s')
   assert.deepEqual(await running.call(notes, {}), ['inherited'])
+})
+
+test('a job that kills its worker each time is a dead letter in the end; deaths are no tries of its own', async () => {
+  await using running = await testApp(app)
+  await running.call(ask, { job: 'write', text: 'deadly' })
+  const { data, clock } = running.engine.platform
+  for (let deaths = 0; deaths < 6; deaths++) {
+    const [taken] = await takeDue(data, data.databaseOf(undefined), 1, clock.now() + deaths * 20_000) // each takes it up after the lease of the one before
+    assert.deepEqual([taken?.tries, taken?.deaths], [1, deaths])
+  }
+  await running.clock.advance('5m')
+  const [dead] = await rows(running, 'select name, reason, tries from tenfold.dead')
+  assert.deepEqual(dead, { name: 'errands.write', reason: 'Its worker died in the midst of it 6 times.', tries: 1 })
+  assert.deepEqual(await running.call(notes, {}), [])
+})
+
+test('an outage is no try of a job', async () => {
+  await using running = await testApp(app)
+  outages = 5
+  await running.call(ask, { job: 'order', text: 'patient' })
+  ran.length = 0
+  for (let round = 0; round < 8; round++) await running.clock.advance('20m')
+  assert.deepEqual([ran, await rows(running, 'select from tenfold.dead')], [['patient'], []])
 })
 
 atEveryStage('a schedule fires once, whoever asks, and makes up for what was missed once', app, async (running) => {

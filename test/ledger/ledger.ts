@@ -1,4 +1,5 @@
 /** A small application that uses every verb: what the platform's own tests run, at every stage. */
+import { failed } from '../../src/base/index.ts'
 import { defineApp, defineModule, notFound, page, pageInput, pageOf, t, when } from 'tenfold'
 
 const Id = t.String({ format: 'uuid' })
@@ -14,6 +15,7 @@ interface AccountTables {
 interface WalletTables {
   wallets: { ownerId: string; balance: number }
   entries: { ownerId: string; id: string; amount: number; note: string }
+  statements: { ownerId: string; credits: number }
 }
 export const accounts = defineModule<AccountTables>()('accounts', { migrations: new URL('./migrations/accounts/', import.meta.url) })
 export const wallets = defineModule<WalletTables>()('wallets', { migrations: new URL('./migrations/wallets/', import.meta.url), shardKey: 'ownerId' })
@@ -95,6 +97,12 @@ export const walletOf = wallets.query('of', { input: t.Object({ ownerId: Id }), 
 export const entriesOf = wallets.query('entries', { input: t.Object({ ownerId: Id }), output: t.Array(t.Object({ id: Id, amount: t.Integer(), note: t.String() })) }).handle((ctx, { ownerId }) =>
   ctx.db.selectFrom('entries').select(['id', 'amount', 'note']).where('ownerId', '=', ownerId).orderBy('id').execute())
 
+wallets.projection('statements', { tables: ['statements'], shardKey: 'ownerId' }).on(credited, async ({ db }, { ownerId }) => {
+  await db.insertInto('statements').values({ ownerId, credits: 1 }).onConflict((c) => c.columns(['bucket' as never, 'ownerId']).doUpdateSet((eb) => ({ credits: eb('statements.credits', '+', 1) }))).execute()
+})
+export const creditsOf = wallets.query('credits', { input: t.Object({ ownerId: Id }), output: t.Integer(), consistency: 'primary' }).handle(async (ctx, { ownerId }) =>
+  (await ctx.db.selectFrom('statements').select('credits').where('ownerId', '=', ownerId).executeTakeFirst())?.credits ?? 0)
+
 /** Forgets to say whose: row security answers for the one bucket only. */
 export const careless = wallets.query('careless', { input: t.Object({ ownerId: Id }), output: t.Integer() }).handle(async (ctx) => (await ctx.db.sql<{ n: number }>`select count(*) as n from wallets`)[0]?.n ?? 0)
 
@@ -116,7 +124,10 @@ const stampAsCommand = wallets.job('stampAsCommand', { input: t.Object({ ownerId
 // ---------------------------------------------------------------- reactions
 /** `owner amount`: what `see` cannot take. */
 export const poison = new Set<string>()
+/** How many more deliveries to `see` meet a database that is gone. */
+export const outage = { left: 0 }
 accounts.on(credited, 'see', {}, async (ctx, { ownerId, amount }) => {
+  if (outage.left-- > 0) throw failed('database-unavailable', 'The database is gone for now.')
   if (poison.has(`${ownerId} ${amount}`)) throw new Error('poisoned')
   await ctx.db.insertInto('seen').values({ ownerId, amount } as never).execute()
 })

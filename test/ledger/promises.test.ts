@@ -4,7 +4,7 @@ import { testApp, type TestApp } from 'tenfold/testing'
 import { Positions } from '../../src/base/index.ts'
 import { registerSubscribers } from '../../src/events/index.ts'
 import { atEveryStage } from '../support/stages.ts'
-import { accountById, accountNow, credit, deposit, double, entriesOf, hold, ledger, openAccount, pay, poison, seen, spoil, totals, transfer, walletOf } from './ledger.ts'
+import { accountById, accountNow, credit, creditsOf, deposit, double, entriesOf, hold, ledger, openAccount, outage, pay, poison, seen, spoil, totals, transfer, walletOf } from './ledger.ts'
 
 const owner = '00000000-0000-8fff-8000-00000000000a'
 const other = '00000000-0000-8001-8000-00000000000b'
@@ -127,6 +127,22 @@ atEveryStage('5 nothing dropped: a failing event parks its key and nothing else,
   }
 })
 
+test('5 nothing dropped: an outage parks nothing, and is no try of the event', async () => {
+  await using app = await testApp(ledger)
+  await app.call(credit, { ownerId: owner, amount: 1, note: 'waits' })
+  outage.left = 12
+  try {
+    let refused = 0
+    while (outage.left > 0) await app.settle().catch((error: { code: string }) => { assert.equal(error.code, 'database-unavailable'); refused++ })
+    assert.equal(refused, 12)
+    assert.deepEqual([await counts(app, 'tenfold.parked'), await counts(app, 'tenfold.dead')], [0, 0])
+    await app.settle()
+    assert.deepEqual(await app.call(seen, { ownerId: owner }), [1])
+  } finally {
+    outage.left = 0
+  }
+})
+
 atEveryStage('a projection is rebuilt from the kept events, and is what it was', ledger, async (app) => {
   for (let nth = 0; nth < 4; nth++) await app.call(credit, { ownerId: nth % 2 ? owner : other, amount: 5, note: String(nth) })
   await app.settle()
@@ -136,6 +152,12 @@ atEveryStage('a projection is rebuilt from the kept events, and is what it was',
   assert.deepEqual(before, { credits: 4, amount: 20 })
   assert.deepEqual(await app.call(totals, {}), before)
   assert.deepEqual((await app.call(seen, { ownerId: owner })), [5, 5], 'an on is not replayed')
+
+  const ofEach = () => Promise.all([owner, other].map((ownerId) => app.call(creditsOf, { ownerId })))
+  assert.deepEqual(await ofEach(), [2, 2])
+  await app.rebuild('wallets.statements')
+  await app.settle()
+  assert.deepEqual(await ofEach(), [2, 2], 'one of a sharded module, in all of its buckets')
 })
 
 atEveryStage('concurrent commands on one row are run again until each is right', ledger, async (app) => {
@@ -168,7 +190,7 @@ test('the hostile stage does what it says', async () => {
   for (let nth = 0; nth < 10; nth++) await app.call(transfer, { from: id, to: nth % 2 ? owner : other, amount: 10 }, { key: String(nth) })
   await app.settle()
   const inflicted = [...app.hostility?.inflicted.keys() ?? []]
-  for (const kind of ['crash before', 'crash after', 'step twice command', 'step twice operation', 'event twice', 'job twice']) assert.ok(inflicted.some((what) => what.startsWith(kind)), `${kind} never happened: ${inflicted.join(', ')}`)
+  for (const kind of ['crash before', 'crash after', 'step twice command', 'step twice operation', 'event twice', 'job twice', 'crash before the position']) assert.ok(inflicted.some((what) => what.startsWith(kind)), `${kind} never happened: ${inflicted.join(', ')}`)
   assert.equal((await app.call(accountById, { id })).balance, 900)
   assert.deepEqual(await app.call(totals, {}), { credits: 10, amount: 100 })
 })

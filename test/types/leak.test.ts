@@ -36,6 +36,8 @@ atEveryStage('a column that the output does not name leaves by no way', app, asy
   assert.deepEqual(await running.call(all, {}), [seen])
   assert.deepEqual((await running.call(paged, {})).data, [seen])
   assert.deepEqual((await running.call(fieldsSeen, { id: row.id })).toSorted(), ['id', 'name', 'profile'])
+  // Another caller, who has seen nothing yet: what it may read is what has settled.
+  await running.settle()
   const client = running.client({ id: row.id, role: 'user' })
   assert.deepEqual(await client('GET /v1/people/{id}', { id: row.id }), seen)
   assert.deepEqual(await client('GET /v1/looked/{id}', { id: row.id }), seen)

@@ -26,10 +26,14 @@ create table runs (
   caller jsonb,
   state text not null check (state in ('waiting', 'running', 'unfinished', 'done', 'undone')),
   answer jsonb,
+  -- Why it was undone, where a refusal was the reason: a repeat is told the same.
+  refusal jsonb,
   priority smallint not null default 5,
   due_at timestamptz,
   lease_until timestamptz,
   tries integer not null default 0,
+  -- Owners that fell silent in the midst of it, since it last ended by itself.
+  deaths integer not null default 0,
   epoch integer not null default 0,
   once text,
   started_at timestamptz not null,

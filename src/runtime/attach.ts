@@ -1,0 +1,52 @@
+import { access } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
+import { type Clock, failed, resolveSecret, systemClock } from '../base/index.ts'
+import { createData, type Data } from '../data/index.ts'
+import { startPostgres } from '../ops/rig/postgres.ts'
+import { runningPostgres } from '../ops/rig/running.ts'
+import type { Topology } from '../topology/index.ts'
+import { masterSecret, openDataDirectory } from './data-directory.ts'
+import { namesOf } from './embedded.ts'
+
+/** An application's data, for who looks after it from a terminal. */
+export interface Attached {
+  readonly app: AppDefinition
+  readonly data: Data
+  readonly clock: Clock
+  /** Whether the application itself is running. */
+  readonly isRunning: boolean
+  close(): Promise<void>
+}
+
+/** Reaches the data of an application whether it runs (beside it) or not (its Postgres is then started for as long). Errors: `topology`, `start`. */
+export async function attach(app: App<any, any, any>, topology: Topology<any>): Promise<Attached> {
+  const definition = appDefinition(app)
+  if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: this version reaches the data of stage single.`)
+  const place = resolve(topology.data ?? '.tenfold')
+  const directory = join(place, 'postgres')
+  await access(join(directory, 'cluster', 'PG_VERSION')).catch((cause: unknown) => { throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`, { cause }) })
+  const running = await runningPostgres(directory)
+  const { host, port, stop } = running ? { ...running, stop: async () => {} } : await startHere(place, directory)
+  const secret = topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(place)
+  const { name, application } = namesOf(definition, secret)
+  const data = createData({ databases: [{ name, primary: { host, port, ...application, database: name }, replicas: [] }], pool: { max: 4, waitMs: 5_000 } }, systemClock)
+  return {
+    app: definition, data, clock: systemClock, isRunning: running !== undefined,
+    async close() {
+      await data.close()
+      await stop()
+    },
+  }
+}
+
+async function startHere(place: string, directory: string) {
+  const lock = await openDataDirectory(place)
+  try {
+    const { host, port, stop } = await startPostgres({ directory })
+    return { host, port, async stop() { await stop(); await lock.release() } }
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
