@@ -44,8 +44,11 @@ export function counted(platform: Platform, { name, kind }: ProcedureDefinition)
   }
 }
 
-/** Statements and calls heed the deadline by themselves; a handler that does not is left behind this much later. */
-const graceMs = 250
+/**
+ * Statements and calls heed the deadline by themselves; a handler that does not is left behind this much later, in milliseconds: after a
+ * command's own grace, since that one knows whether anything was committed.
+ */
+const graceMs = 350
 
 /** A call from outside is answered when its time is over, whatever its handler does. */
 export function timed(platform: Platform, { name, kind }: ProcedureDefinition): Step {

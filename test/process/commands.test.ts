@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { ask, customer, type Order, products } from './client.ts'
 import { processesOf } from './processes.ts'
-import { command, dataDirectory, finished, startShop } from './shop.ts'
+import { command, dataDirectory, finished, startShop, until } from './shop.ts'
+import { sql } from './sql.ts'
 
 /** One command line to its end. Nothing that it says is a stack trace. */
 async function outcome(directory: string, args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -16,15 +18,15 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   const say = (...args: string[]) => outcome(directory, args)
   const help = await say('--help')
   assert.deepEqual([help.code, help.stderr], [0, ''])
-  for (const word of ['tenfold start', 'tenfold migrate --dry-run', 'tenfold topology', '--config', 'Exit codes']) assert.ok(help.stdout.includes(word), word)
+  for (const word of ['tenfold start', 'tenfold migrate --dry-run', 'tenfold rebuild', 'tenfold topology', '--config', 'Exit codes']) assert.ok(help.stdout.includes(word), word)
   assert.deepEqual(await say(), { ...help, code: 2 })
   for (const [name, words] of [['start', '--data FILE'], ['migrate', '--dry-run']] as const) {
     const page = await say(name, '--help')
     assert.deepEqual([page.code, page.stderr, page.stdout.includes(words)], [0, '', true], name)
   }
-  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use start, migrate, topology, or tenfold --help.\n` })
+  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use start, migrate, rebuild, topology, or tenfold --help.\n` })
   // A slip must not do what was not asked for: `migrate --dryrun` is no migration.
-  for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra']]) {
+  for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra'], ['rebuild'], ['rebuild', 'one', 'two']]) {
     const refused = await say(...wrong)
     assert.deepEqual([refused.code, refused.stdout], [2, ''], `${wrong.join(' ')}: ${refused.stderr}`)
     assert.match(refused.stderr, /^tenfold: [^\n]+\.\n$/, wrong.join(' '))
@@ -55,4 +57,30 @@ test('a dry run applies nothing, a migration everything, once; a file of product
   const shop = await startShop(directory)
   assert.doesNotMatch(shop.stderr(), /migrating/)
   assert.match(shop.stderr(), /filling the catalogue: 2000 products/)
+})
+
+test('a projection is rebuilt beside the running shop, or without it; a name that is none, and a place without a database, are refused', async (context) => {
+  const directory = await dataDirectory(context)
+  const nowhere = await outcome(directory, ['rebuild', 'catalogue.bestSellers'])
+  assert.deepEqual([nowhere.code, nowhere.stdout], [1, ''])
+  assert.match(nowhere.stderr, /^tenfold: There is no database in [^\n]+\.\n$/)
+  const shop = await startShop(directory)
+  const { token } = await customer(shop, 'ann@example.com')
+  const [product] = (await products(shop, 100)).filter(({ stock }) => stock > 10)
+  const order = await ask<Order>(`${shop.urls.web}/v1/orders`, { method: 'POST', token, key: 'one', body: { items: [{ productId: product?.id, quantity: 3 }] } })
+  assert.equal(order.body.status, 'paid')
+  const sold = async () => (await sql<{ units: string }>(directory, 'select units from catalogue.best_sellers')).map(({ units }) => Number(units))
+  await until('it is counted', async () => (await sold()).join() === '3')
+  const wrong = await outcome(directory, ['rebuild', 'catalogue.bestSeller'])
+  assert.deepEqual(wrong, { code: 2, stdout: '', stderr: 'tenfold: shop has no projection "catalogue.bestSeller": it has catalogue.bestSellers.\n' })
+  await sql(directory, 'update catalogue.best_sellers set units = 99')
+  const beside = await outcome(directory, ['rebuild', 'catalogue.bestSellers'])
+  assert.deepEqual(beside, { code: 0, stdout: 'catalogue.bestSellers is empty, and takes its events again\n', stderr: '' })
+  await until('it is counted again', async () => (await sold()).join() === '3')
+  process.kill(shop.pid, 'SIGTERM')
+  assert.equal((await finished(shop)).code, 0)
+  const without = await outcome(directory, ['rebuild', 'catalogue.bestSellers'])
+  assert.deepEqual([without, await processesOf(directory)], [{ code: 0, stdout: 'catalogue.bestSellers is empty, and will take its events again at the next start\n', stderr: '' }, []])
+  await startShop(directory)
+  await until('it is counted once more', async () => (await sold()).join() === '3')
 })

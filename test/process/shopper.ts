@@ -31,27 +31,36 @@ export function openBook(): Book {
   const wanted = new Map<string, Wanted>()
   const said = new Map<string, Said>()
   const oddities: string[] = []
+  /** One request a key at a time: of two at once one may be refused (which frees the key) and the other then be taken. */
+  const placing = new Map<string, Promise<boolean>>()
   const know = (key: string, now: Said) => {
     const before = said.get(key)
     if (before?.kind === 'order' && identity(before) !== identity(now)) oddities.push(`the key ${key} was answered by ${identity(before)}, and then by ${identity(now)}`)
     said.set(key, now)
     return true
   }
+  const placeNow = async (shop: Command, order: Wanted): Promise<boolean> => {
+    const answer = await ask<Order | Problem>(`${shop.urls.web}/v1/orders`, { method: 'POST', token: order.token, key: order.key, body: { items: order.items } }).catch(() => undefined)
+    if (!answer) return false
+    const { status, body } = answer
+    if (status === 201) return know(order.key, { kind: 'order', order: body as Order })
+    const { code } = body as Problem
+    if (code === 'short-stock') return know(order.key, { kind: 'refused', code })
+    if (!passing.has(code)) oddities.push(`${order.key}: ${status} ${JSON.stringify(body)}`)
+    return false
+  }
   const book: Book = {
     said, oddities,
     get wanted() { return [...wanted.values()] },
     unknown: () => [...wanted.values()].filter(({ key }) => !said.has(key)),
     again: async (shop) => (await Promise.all(book.wanted.filter(({ key }) => said.get(key)?.kind === 'order').map((one) => book.place(shop, one)))).every(Boolean),
-    async place(shop, order) {
+    place(shop, order) {
       wanted.set(order.key, order)
-      const answer = await ask<Order | Problem>(`${shop.urls.web}/v1/orders`, { method: 'POST', token: order.token, key: order.key, body: { items: order.items } }).catch(() => undefined)
-      if (!answer) return false
-      const { status, body } = answer
-      if (status === 201) return know(order.key, { kind: 'order', order: body as Order })
-      const { code } = body as Problem
-      if (code === 'short-stock') return know(order.key, { kind: 'refused', code })
-      if (!passing.has(code)) oddities.push(`${order.key}: ${status} ${JSON.stringify(body)}`)
-      return false
+      const known = placing.get(order.key)
+      if (known) return known
+      const asked = placeNow(shop, order).finally(() => placing.delete(order.key))
+      placing.set(order.key, asked)
+      return asked
     },
   }
   return book
