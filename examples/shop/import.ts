@@ -1,6 +1,7 @@
 /** `npm run import -- FILE`: fills the catalogue from a retailer's export, and ends. The shop must not be running on the same data. */
 import { run } from 'tenfold'
 import { app } from './app.ts'
+import { checkDataFile } from './data/online-retail.ts'
 import { fillCatalogue } from './fill.ts'
 
 const [file, ...rest] = process.argv.slice(2)
@@ -10,7 +11,8 @@ if (file === undefined || rest.length > 0 || file.startsWith('-')) {
 }
 const nowhere = { url: 'http://127.0.0.1:1' }
 try {
-  const shop = await run(app, { stage: 'single', data: process.env['TENFOLD_DATA'] ?? '.tenfold', ports: { web: 0, ops: 0 }, dependencies: { gateway: nowhere, recommender: nowhere, smtp: nowhere } }, {
+  await checkDataFile(file)
+  const shop = await run(app, { stage: 'single', data: process.env['TENFOLD_DATA'] || '.tenfold', ports: { web: 0, ops: 0 }, dependencies: { gateway: nowhere, recommender: nowhere, smtp: nowhere } }, {
     logLevel: 'warn', status: (text) => process.stderr.write(`  ${text}\n`), prepare: ({ call }) => fillCatalogue(call, file),
   })
   await shop.stop()

@@ -1,9 +1,10 @@
 /** Words that every module of the shop uses. */
 import { defineAuth, t } from 'tenfold'
+import { maxPence } from './money.ts'
 
 export const Id = t.String({ format: 'uuid' })
 /** Money is whole pence, at most a million pounds. */
-export const Pence = t.Integer({ minimum: 0, maximum: 100_000_000 })
+export const Pence = t.Integer({ minimum: 0, maximum: maxPence })
 export const ById = t.Object({ id: Id })
 export const Nothing = t.Null()
 export const Role = t.Union([t.Literal('user'), t.Literal('admin')])

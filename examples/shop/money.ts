@@ -19,5 +19,5 @@ export function parsePence(pounds: string): number | undefined {
   return sign === '-' && pence > 0 ? -pence : pence
 }
 
-/** The most that a price may be: what fits into a 32-bit integer, £21 million. */
-export const maxPence = 2 ** 31 - 1
+/** The most that a price may be: £1,000,000. */
+export const maxPence = 100_000_000

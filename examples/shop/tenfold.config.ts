@@ -2,12 +2,13 @@
 import { join } from 'node:path'
 import { defineConfig } from 'tenfold/config'
 import { app } from './app.ts'
+import { checkDataFile } from './data/online-retail.ts'
 import { fillCatalogue, teachRecommender } from './fill.ts'
 import { makeAdmin } from './identity/identity.ts'
 import { startOutside } from './outside.ts'
 
 const env = process.env
-const directory = env['TENFOLD_DATA'] ?? '.tenfold'
+const directory = env['TENFOLD_DATA'] || '.tenfold'
 
 export default defineConfig({
   app,
@@ -17,6 +18,11 @@ export default defineConfig({
     dependencies: { gateway: { url: 'env:SHOP_GATEWAY_URL' }, recommender: { url: 'env:SHOP_RECOMMENDER_URL' }, smtp: { url: 'env:SHOP_SMTP_URL' } },
   },
   help: '  --data FILE         fill the catalogue from an export in the columns of UCI\'s Online Retail\n  SHOP_ADMIN_EMAIL, SHOP_ADMIN_PASSWORD make an admin; SHOP_RATE_LIMIT=off takes the limits off',
+  // Told before anything is made or started.
+  async check({ values }) {
+    admin()
+    if (values['data'] !== undefined) await checkDataFile(String(values['data']))
+  },
   async before({ directory: data }) {
     const outside = await startOutside(join(data, 'sandbox'))
     env['SHOP_GATEWAY_URL'] = outside.urls.gateway
@@ -28,8 +34,8 @@ export default defineConfig({
   async prepare({ call, values }) {
     await fillCatalogue(call, values['data'] as string | undefined)
     await teachRecommender(call, env['SHOP_RECOMMENDER_URL'] ?? '')
-    const [email, password] = [env['SHOP_ADMIN_EMAIL'], env['SHOP_ADMIN_PASSWORD']]
-    if (email && password) await call(makeAdmin, { email, password })
+    const wanted = admin()
+    if (wanted) await call(makeAdmin, wanted)
   },
   ready: ({ web, ops }) => [
     `the shop   ${web}/v1/products   (${web}/openapi.json lists every route)`,
@@ -39,6 +45,16 @@ export default defineConfig({
 })
 
 function port(name: string, usual: number): number {
-  const text = env[name]
-  return text === undefined || text === '' ? usual : Number(text)
+  const text = env[name]?.trim() ?? ''
+  if (text !== '' && !/^\d{1,5}$/.test(text)) throw new Error(`${name} is ${JSON.stringify(text)}: set it to a port from 1 to 65535.`)
+  return text === '' ? usual : Number(text)
+}
+
+/** Who may change prices, as the environment says. */
+function admin(): { email: string; password: string } | undefined {
+  const [email, password] = [env['SHOP_ADMIN_EMAIL'] ?? '', env['SHOP_ADMIN_PASSWORD'] ?? '']
+  if (email === '' && password === '') return undefined
+  if (!/^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(email)) throw new Error(`SHOP_ADMIN_EMAIL is ${JSON.stringify(email)}, and SHOP_ADMIN_PASSWORD is set: set both, the first to an e-mail address.`)
+  if (password.length < 8 || password.length > 200) throw new Error(`SHOP_ADMIN_PASSWORD has ${password.length} characters: set one with 8 to 200.`)
+  return { email, password }
 }

@@ -3,7 +3,7 @@ import type { Fault } from '../base/index.ts'
 import type { JsonSchema } from './schema.ts'
 
 /** Faults beyond these say nothing more to a person and cost a hostile body's work. */
-const faultsMax = 100
+export const faultsMax = 100
 
 /** What our schemas say beside their shape. */
 interface Rules extends JsonSchema {

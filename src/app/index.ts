@@ -11,4 +11,4 @@ export {
 } from './procedure.ts'
 export { type AuthDefinition, type AuthRule, del, get, patch, post, type Public, put, type Route, type RouteDefinition, type Routes, routes, type SignedIn } from './route.ts'
 export { callerFields, type CallerFields, type Fields, type FromCaller, type Infer, jsonSchema, type JsonSchema, kindOf, type Mark, markFromCaller, type ObjectOf, type ObjectSchema, type Schema, type Shape, t, withoutCaller } from './schema.ts'
-export { stripper, validator } from './validation.ts'
+export { faultsInWords, stripper, validator } from './validation.ts'

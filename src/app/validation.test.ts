@@ -44,7 +44,7 @@ describe('a validator', () => {
 
   test('names what was checked, how many faults there are, and the first of them', () => {
     assert.throws(() => validator(jsonSchema(Order), 'The input of orders.place')({ ...valid, count: 0 }), { message: 'The input of orders.place has a fault: /count must be at least 1.' })
-    assert.throws(() => validator(jsonSchema(Order), 'The input of orders.place')({}), { message: 'The input of orders.place has 5 faults: /id is required; /count is required; /lines is required.' })
+    assert.throws(() => validator(jsonSchema(Order), 'The input of orders.place')({}), { message: 'The input of orders.place has 5 faults: /id is required; /count is required; /lines is required; and 2 more.' })
   })
 
   test('holds numbers, texts and lists to their limits', () => {

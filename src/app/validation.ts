@@ -1,7 +1,7 @@
 import { Format } from 'typebox/format'
 import { Compile } from 'typebox/schema'
-import { failed } from '../base/index.ts'
-import { faultsOf, isText } from './faults.ts'
+import { failed, type Fault } from '../base/index.ts'
+import { faultsMax, faultsOf, isText } from './faults.ts'
 import type { JsonSchema } from './schema.ts'
 
 // Small letters only, as every id is written here and in Postgres: one thing has one name, in caches, buckets and fingerprints too.
@@ -23,8 +23,15 @@ export function validator(schema: JsonSchema, what: string): (value: unknown) =>
     if (compiled.Check(value)) return
     const found = faultsOf(schema, value)
     const faults = found.length > 0 ? found : [{ path: '', message: 'is not what the schema wants' }]
-    throw failed('invalid', `${what} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}: ${faults.slice(0, 3).map((fault) => `${fault.path || '/'} ${fault.message}`).join('; ')}.`, { faults })
+    throw failed('invalid', `${what} has ${faultsInWords(faults)}.`, { faults })
   }
+}
+
+/** `2 faults: /a is required; /b must be a string`: all are in the error's list, the first three in its sentence. */
+export function faultsInWords(faults: readonly Fault[]): string {
+  const count = faults.length === 1 ? 'a fault' : `${faults.length >= faultsMax ? 'at least ' : ''}${faults.length} faults`
+  const more = faults.length > 3 ? `; and ${faults.length - 3} more` : ''
+  return `${count}: ${faults.slice(0, 3).map(({ path, message }) => `${path || '/'} ${message}`).join('; ')}${more}`
 }
 
 /** The schema, with each of its strings held to what can be kept. Not said in the schema itself: OpenAPI has no word for it. */

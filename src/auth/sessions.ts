@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { type CommandContext, defineModule, type Event, type Fields, type Infer, internals, type Internals, t } from '../app/index.ts'
+import { type CommandContext, defineModule, type Event, type Failure, type Fields, type Infer, internals, type Internals, t } from '../app/index.ts'
 import { accessKeyPurpose, type Principal, signAccessToken, unauthenticated } from './token.ts'
 import { audienceOf } from './scheme.ts'
 
@@ -37,6 +37,9 @@ const Revoked = t.Object({ tokens: t.Array(t.Object({ jti: t.String(), expiresAt
 export type Revoked = Infer<typeof Revoked>
 const RefreshToken = t.Object({ refreshToken: t.String({ maxLength: 500 }) })
 const Rotated = t.Union([t.Object({ outcome: t.Literal('issued'), tokens: Tokens }), t.Object({ outcome: t.Literal('refused'), why: t.String() })])
+
+/** The platform's own code, as what a procedure says of itself: for OpenAPI and the client. */
+const refusedToken = Object.assign(() => unauthenticated('The refresh token is not valid: sign in again.'), { code: 'unauthenticated' as const, status: 401, '~data': undefined }) satisfies Failure<'unauthenticated', undefined>
 
 /** The event by which other tiers, and in time other processes, hear of it. */
 export const revokedEvent = 'auth.revoked'
@@ -86,7 +89,7 @@ export function defineSessions(options: SessionOptions) {
     return { outcome: 'issued' as const, tokens }
   })
 
-  const refresh = module.action('refresh', { input: RefreshToken, output: Tokens, backstop: { none: 'one command' } }).handle(async (ctx, input) => {
+  const refresh = module.action('refresh', { input: RefreshToken, output: Tokens, errors: [refusedToken], backstop: { none: 'one command' } }).handle(async (ctx, input) => {
     const rotated = await ctx.call(rotate, input)
     if (rotated.outcome === 'refused') throw unauthenticated(`The refresh token ${rotated.why}: sign in again.`)
     return rotated.tokens

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { constants, link, open, rename, rm } from 'node:fs/promises'
+import { constants, link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { failed, isTenfoldError, type TenfoldError } from './errors.ts'
 import type { SystemUser } from './process.ts'
@@ -61,6 +61,21 @@ export async function appendToFile(path: string, text: string): Promise<void> {
     await file.close()
   }
 }
+
+/** Makes the directory and what is missing above it, each with that mode. Not Node's own `recursive`: below /proc it never ends. */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    if (code !== 'ENOENT' || dirname(path) === path || await isThere(dirname(path))) throw error
+    await makeDirectory(dirname(path), mode)
+    await makeDirectory(path, mode)
+  }
+}
+
+async function isThere(path: string): Promise<boolean> { return await stat(path).then(() => true, () => false) }
 
 /** Makes the names in a directory outlive a power cut. */
 export async function syncDirectory(path: string): Promise<void> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { backoffMs, type Random, seededRandom, systemRandom } from './random.ts'
+import { backoffMs } from './backoff.ts'
+import { type Random, seededRandom, systemRandom } from './random.ts'
 
 test('a seed repeats a run, and another seed does not', () => {
   const draw = (seed: number) => { const random = seededRandom(seed); return [...Array.from({ length: 5 }, random.float), random.bytes(8).toString('hex')] }

@@ -33,8 +33,3 @@ export function seededRandom(seed: number): Random {
   }
   return { float, bytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(float() * 256))) }
 }
-
-/** Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): uniform in [0, min(most, base * 2^attempt)), in milliseconds. */
-export function backoffMs(random: Random, attempt: number, baseMs: number, mostMs: number): number {
-  return random.float() * Math.min(mostMs, baseMs * 2 ** attempt)
-}

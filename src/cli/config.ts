@@ -12,6 +12,8 @@ export type Values = Readonly<Record<string, string | boolean | undefined>>
 export interface Config<A extends App<any, any, any> = App<any, any, any>> {
   readonly app: A
   readonly topology: Topology<A>
+  /** Runs first, with what `options` found on the command line: throws what is wrong with it, in one sentence. */
+  readonly check?: (given: { readonly values: Values }) => Promise<void>
   /** Runs once the data directory is ours, before anything else: such as what plays the world outside in an example. Closed last. */
   readonly before?: RunOptions['before']
   /** Runs after the migrations and before the first request, with what `options` found on the command line. */

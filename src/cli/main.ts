@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
 import type { Command, Given } from './command.ts'
@@ -20,20 +21,27 @@ const help = `tenfold: one application, from one process to many regions
   --config FILE               which application (tenfold.config.ts unless told)
   --quiet                     no log lines below warnings
   --help                      this page; after a command, that command's
+  --version                   which tenfold this is
 
 Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not understood; 130 interrupted before it was ready.
 `
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
 const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, topology: topologyCommand }
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
-  const { values, positionals, tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true, options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' } } })
+  const { values, positionals, tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true, options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' }, version: { type: 'boolean' } } })
   const name = positionals[0]
-  if (name === undefined || !Object.hasOwn(commands, name)) {
-    if (values.help || name === undefined) {
+  if (values.version === true) {
+    process.stdout.write(`${version}\n`)
+    return 0
+  }
+  if (name === undefined || name === 'help' || !Object.hasOwn(commands, name)) {
+    if (values.help || name === undefined || name === 'help') {
       process.stdout.write(help)
-      return values.help ? 0 : 2
+      return values.help || name === 'help' ? 0 : 2
     }
     throw failed('usage', `There is no command ${JSON.stringify(name)}: use ${Object.keys(commands).join(', ')}, or tenfold --help.`)
   }
@@ -58,9 +66,12 @@ function ownValues(name: string, args: readonly string[], { options = {}, positi
     return { values, positionals }
   } catch (cause) {
     if (isTenfoldError(cause)) throw cause
-    throw failed('usage', `${(cause as Error).message.split(/\.(?: |$)/)[0]}: tenfold ${name} --help says what there is.`, { cause })
+    throw failed('usage', `${(cause as Error).message.split(/\.(?: |$)/)[0]}: tenfold ${name} --help says what there is (and npm passes on what stands behind --).`, { cause })
   }
 }
+
+// Whoever reads what we say may be gone, or his disk full: that ends nothing.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 main(process.argv.slice(2)).then((code) => { process.exitCode = code }, (error: unknown) => {
   process.stderr.write(`tenfold: ${reasonOf(error)}\n`)

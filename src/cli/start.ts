@@ -18,6 +18,7 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
     const interrupt = leaving()
     let ready = false
     try {
+      await config.check?.({ values })
       const running = await run(config.app, config.topology, {
         status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, values }) } : {}),
       })

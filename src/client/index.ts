@@ -1,1 +1,1 @@
-export { type CallOptions, type Client, type ClientOptions, createClient, type PlatformProblem, ProblemError } from './client.ts'
+export { type CallOptions, type Client, type ClientOptions, createClient, NoAnswerError, type PlatformProblem, ProblemError } from './client.ts'

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyRequest } from 'fastify'
-import { callerFields, type JsonSchema, type RouteDefinition } from '../app/index.ts'
-import { failed, type Fault } from '../base/index.ts'
+import { callerFields, faultsInWords, type JsonSchema, type RouteDefinition, validator } from '../app/index.ts'
+import { failed, type Fault, isTenfoldError } from '../base/index.ts'
 import type { Call, Platform } from '../calls/index.ts'
 import type { Trace } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
@@ -11,10 +11,14 @@ import type { PositionTokens } from './positions.ts'
 /** Levels of a body at most: whoever walks through one need not fear for his stack. */
 const depthMax = 100
 
+/** RFC 8259, section 8.1: who reads JSON may ignore it. */
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
+
 /** A body's bytes as JSON; none is undefined, as many clients say what a DELETE's would have been. Errors: `malformed`, `unsupported-media-type`. */
-export function parseJson(body: Buffer, encoding = 'identity'): unknown {
-  if (body.length === 0) return undefined
+export function parseJson(bytes: Buffer, encoding = 'identity'): unknown {
+  if (bytes.length === 0) return undefined
   if (encoding.toLowerCase() !== 'identity') throw failed('unsupported-media-type', 'Send the body as it is, without a content coding.')
+  const body = bytes.indexOf(byteOrderMark) === 0 ? bytes.subarray(byteOrderMark.length) : bytes
   if (!isUtf8(body)) throw failed('malformed', 'The body is not valid UTF-8: send JSON in UTF-8.')
   if (isDeep(body)) throw failed('malformed', `The body is nested deeper than ${depthMax} levels.`)
   try {
@@ -59,7 +63,7 @@ export function arrival(platform: Platform, route: RouteDefinition, tokens: Posi
       if (sent) return sent
       readKey(route, request)
       const input = readInput(request)
-      cursors?.open(input)
+      cursors?.open(input, call.caller)
       return sent = input
     }
     const call: Call = {
@@ -73,11 +77,12 @@ export function arrival(platform: Platform, route: RouteDefinition, tokens: Posi
 
 /**
  * Makes the input of a route's procedure: from the path, and from the query string of a GET or DELETE, the JSON body of the rest.
- * What only the caller's identity may fill, and what the path already says, is refused in either. Errors: `invalid`, `malformed`.
+ * What only the caller's identity may fill, and what the path already says, is refused in either. Errors: `invalid`, `malformed`, `not-found`.
  */
 export function inputReader(route: RouteDefinition): (request: FastifyRequest) => Record<string, unknown> {
   const fields = route.procedure.input.properties ?? {}
   const fromQuery = route.method === 'GET' || route.method === 'DELETE'
+  const inPath = route.params.map((name) => [name, validator((fields[name] ?? {}) as JsonSchema, name)] as const)
   const taken = [
     ...[...callerFields(route.procedure.input).keys()].map((name) => [name, 'is not a field of this request'] as const),
     ...route.params.map((name) => [name, 'is given by the path'] as const),
@@ -85,11 +90,18 @@ export function inputReader(route: RouteDefinition): (request: FastifyRequest) =
   return (request) => {
     const input = fromQuery ? queryOf(request, fields) : bodyOf(request)
     const faults: Fault[] = taken.filter(([name]) => Object.hasOwn(input, name)).map(([name, message]) => ({ path: `/${name}`, message }))
-    if (faults.length > 0) throw failed('invalid', `The request has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}: ${faults.map(({ path, message }) => `${path} ${message}`).join('; ')}.`, { faults })
-    for (const name of route.params) input[name] = coerce((request.params as Record<string, unknown>)[name], fields[name])
+    if (faults.length > 0) throw failed('invalid', `The request has ${faultsInWords(faults)}.`, { faults })
+    for (const [name, validate] of inPath) {
+      const value = coerce((request.params as Record<string, unknown>)[name], fields[name])
+      // What no resource can be named is the name of none.
+      try { validate(value) } catch (cause) { throw failed('not-found', `There is nothing at ${(request.url.split('?')[0] ?? '').slice(0, 200)}: ${name} ${faultIn(cause)}.`, { cause }) }
+      input[name] = value
+    }
     return input
   }
 }
+
+function faultIn(error: unknown): string { return (isTenfoldError(error) && error.faults?.[0]?.message) || 'is not what it must be' }
 
 function bodyOf({ body }: FastifyRequest): Record<string, unknown> {
   if (body === undefined) return {}

@@ -10,7 +10,7 @@ const checkMs = 2_000
 
 /** The ops port, for machines and for those on call: alive, ready, metrics, and what the team mounts. Never the public's. */
 export async function createOpsServer(platform: Platform, checks: readonly Check[], draining: () => boolean): Promise<FastifyInstance> {
-  const server = bareServer(platform, { bodyBytesMax: 1024 ** 2 })
+  const server = bareServer(platform, { bodyBytesMax: 1024 ** 2 }, 'on this port are /healthz, /readyz, /metrics, and what the application mounts')
   server.get('/healthz', async () => ({ status: 'alive' }))
   server.get('/readyz', async (_request, reply) => {
     const results = await Promise.all(checks.map(async (check) => [check.name, { required: check.required, ...await outcome(platform, check) }] as const))

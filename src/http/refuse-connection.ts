@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { failed } from '../base/index.ts'
+import { failed, isTenfoldError } from '../base/index.ts'
 import type { Platform } from '../calls/index.ts'
 import { startTrace } from '../observe/index.ts'
 import { securityHeaders } from './answer.ts'
@@ -32,7 +32,9 @@ export function refuseConnection({ random, clock, logs, metrics }: Platform, err
   logs.info('request', { trace_id: traceId, request_id: traceId, method: '_OTHER', route: 'none', status: problem.status, duration_ms: 0, address: socket.remoteAddress })
 }
 
-function faultOf({ code, rawPacket }: ConnectionError): Error {
+function faultOf(error: ConnectionError): Error {
+  if (isTenfoldError(error)) return error
+  const { code, rawPacket } = error
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       // The parser does not say which: a first line without an end was the URL.

@@ -1,6 +1,7 @@
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { RouteDefinition } from '../app/index.ts'
+import type { Socket } from 'node:net'
 import { failed } from '../base/index.ts'
 import type { Call, Platform, Way } from '../calls/index.ts'
 import { countAddress, type Limiter } from '../limit/index.ts'
@@ -43,7 +44,7 @@ declare module 'fastify' {
 
 /** The public server: the application's routes, and beside them whatever the team mounts. Not yet listening. */
 export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDefinition, Way>, options: HttpOptions, limiter?: Limiter): Promise<FastifyInstance> {
-  const server = bareServer(platform, options)
+  const server = bareServer(platform, options, 'GET /openapi.json lists what there is')
   await allowOrigins(server, new Set(options.corsOrigins))
   if (limiter?.on) limitAddresses(server, limiter)
   const tokens = positionTokens(platform)
@@ -57,7 +58,7 @@ export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDe
 }
 
 /** A server with this platform's limits, ids, headers, logs and problem details, and no route. */
-export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsOrigins'>): FastifyInstance {
+export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsOrigins'>, hint: string): FastifyInstance {
   const { headersMs = 10_000, requestMs = 30_000, idleMs = 120_000, connectionsMax = 10_000 } = options
   const observe = observer(platform)
   const server = Fastify({
@@ -76,6 +77,8 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
   server.server.maxConnections = connectionsMax
   // RFC 9110, section 10.1.1: what else a client expects may be ignored; Node would answer 417 without a word.
   server.server.on('checkExpectation', (request, response) => server.routing(request, response))
+  // Nobody tunnels through us. Node would close the connection without a word.
+  server.server.on('connect', (_request, socket: Socket) => refuseConnection(platform, failed('method-not-allowed', 'There is no CONNECT here.'), socket))
   // Who keeps a connection is told to let go of it while the process leaves; what is on its way is answered.
   const lameDuck = { on: false }
   server.decorate('lameDuck', lameDuck)
@@ -94,7 +97,7 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
   })
   server.addHook('onResponse', (request, reply, done) => { observe(request, reply); done() })
   server.setErrorHandler((error, request, reply) => sendProblem(platform, request, reply, frameworkFault(error)))
-  const elsewhere = notServed(server)
+  const elsewhere = notServed(server, hint)
   server.setNotFoundHandler((request, reply) => {
     const refusal = elsewhere(request, reply)
     return refusal ? sendProblem(platform, request, reply, refusal) : reply.code(204).send()
@@ -120,7 +123,7 @@ async function allowOrigins(server: FastifyInstance, named: ReadonlySet<string>)
   if (named.size === 0) return
   await server.register(cors, {
     origin: (origin, answer) => answer(null, origin !== undefined && named.has(origin) ? origin : false), credentials: true, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], maxAge: 600, strictPreflight: false,
-    exposedHeaders: ['etag', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'tenfold-position', 'x-request-id'],
+    exposedHeaders: ['etag', 'idempotency-key', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'tenfold-position', 'x-request-id'],
   })
 }
 
@@ -146,7 +149,9 @@ function handlerOf(platform: Platform, route: RouteDefinition, way: Way, tokens:
     request.call = call
     const found = await way(call)
     tokens.write(reply, call.positions)
-    return answer(request, reply, cursors ? cursors.close(found, sent()) : found)
+    // Says that the key is kept here: who does not hear an answer may ask again.
+    if (call.idempotencyKey !== undefined) reply.header('idempotency-key', call.idempotencyKey)
+    return answer(request, reply, cursors ? cursors.close(found, sent(), call.caller) : found)
   }
 }
 

@@ -1,5 +1,7 @@
 import pino from 'pino'
 import type { Log } from '../app/index.ts'
+import { systemClock } from '../base/index.ts'
+import { createSink } from './sink.ts'
 import type { Trace } from './trace.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -9,19 +11,22 @@ export interface Logs extends Log {
   /** Lines of one call carry its ids. */
   of(trace: Trace, fields?: object): Log
   flush(): void
+  /** Lines that could not be written so far. */
+  lost(): number
 }
 
 /** What never belongs in a log, wherever it stands in a line. */
 const secrets = ['password', 'passwordHash', 'accessToken', 'refreshToken', 'token', 'authorization', 'secret', 'cookie']
 
-/** Structured logs: one JSON object a line, to standard error unless told otherwise, in batches. */
+/** Structured logs: one JSON object a line, to standard error unless told otherwise, in batches (`sink.ts`). */
 export function createLogs(options: { level: LogLevel; write?: (line: string) => void }): Logs {
-  const destination = options.write ? { write: options.write } : pino.destination({ fd: 2, sync: false, minLength: 4096 })
+  const sink = options.write ? undefined : createSink(2, systemClock)
+  const destination: pino.DestinationStream = { write: options.write ?? ((line) => sink?.write(line)) }
   const logger = pino({
     level: options.level, base: null, messageKey: 'message', errorKey: 'error', timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: secrets.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
-  }, destination as pino.DestinationStream)
+  }, destination)
   const write = (level: 'debug' | 'info' | 'warn' | 'error', bound?: object) => (message: string, fields?: object) => {
     if (logger.isLevelEnabled(level)) logger[level]({ ...bound, ...fields }, message)
   }
@@ -29,6 +34,7 @@ export function createLogs(options: { level: LogLevel; write?: (line: string) =>
   return {
     ...log(),
     of: (trace, fields) => log({ trace_id: trace.traceId, span_id: trace.spanId, ...fields }),
-    flush: () => { if ('flushSync' in destination) try { destination.flushSync() } catch { /* not open yet: nothing was written */ } },
+    flush: () => sink?.flush(),
+    lost: () => sink?.lost ?? 0,
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -35,6 +35,16 @@ describe('the data directory', () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     await (await openDataDirectory(path)).release()
+  })
+
+  test('holds other things already, or cannot be made: refused, and nothing is touched', async () => {
+    const path = join(parent, 'home')
+    await mkdir(path)
+    await writeFile(join(path, 'letter.txt'), 'dear ann')
+    await assert.rejects(openDataDirectory(path), { code: 'start', message: `The directory ${path} holds other things (letter.txt) and is not Tenfold's: set TENFOLD_DATA to one that is empty, or that does not exist yet.` })
+    assert.deepEqual(await readdir(path), ['letter.txt'])
+    // Node's own recursive mkdir never comes back from there.
+    if (process.platform === 'linux') await assert.rejects(openDataDirectory('/proc/nowhere/data'), { code: 'start', message: /\/proc\/nowhere\/data cannot be used/ })
   })
 
   test('of a newer layout, or of somebody else, is refused, and left unlocked', async () => {

@@ -1,7 +1,7 @@
-import { mkdir, readFile, realpath } from 'node:fs/promises'
+import { readdir, readFile, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { failed } from '../base/errors.ts'
-import { createFile, fileFault, isMissing } from '../base/private-files.ts'
+import { createFile, fileFault, isMissing, makeDirectory } from '../base/private-files.ts'
 import { lockFile, type ProcessLock } from '../base/process-lock.ts'
 import { systemRandom } from '../base/random.ts'
 
@@ -25,8 +25,9 @@ const layoutVersion = 1
  */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o711 })
+    await makeDirectory(resolve(path), 0o711)
     const directory = await realpath(path)
+    await refuseForeign(directory)
     const lock = await take(directory)
     try {
       await checkVersion(directory)
@@ -38,6 +39,13 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   } catch (error) {
     throw fileFault(error, resolve(path))
   }
+}
+
+/** A home directory, or a checkout, is no place to scatter a database in. */
+async function refuseForeign(directory: string): Promise<void> {
+  const names = await readdir(directory)
+  if (names.length === 0 || names.some((name) => name === 'version' || name.startsWith('lock'))) return
+  throw failed('start', `The directory ${directory} holds other things (${names.slice(0, 3).join(', ')}) and is not Tenfold's: set TENFOLD_DATA to one that is empty, or that does not exist yet.`)
 }
 
 async function take(directory: string): Promise<ProcessLock> {

@@ -125,11 +125,12 @@ function dependenciesOf(app: AppDefinition, configs: EngineOptions['dependencies
   return dependencies
 }
 
-function gauges({ data, metrics, dependencies }: Platform): void {
+function gauges({ data, metrics, dependencies, logs }: Platform): void {
   for (const { name, primary, writer } of data.databases) {
     for (const [pool, { usage }] of [['reads', primary.pool], ['writes', writer]] as const) {
       for (const state of ['used', 'available', 'waiting'] as const) metrics.gauge('db_client_connection_count', 'Connections of a pool, by state', { db_namespace: name, pool, state }, () => usage()[state])
     }
   }
+  metrics.gauge('tenfold_log_lines_lost', 'Log lines that could not be written', {}, () => logs.lost())
   for (const [name, { guards }] of dependencies) metrics.gauge('tenfold_dependency_open', '1 while the breaker is open', { dependency: name }, () => guards.state() === 'open' ? 1 : 0)
 }

@@ -66,7 +66,7 @@ test('a projection is rebuilt beside the running shop, or without it; a name tha
   assert.match(nowhere.stderr, /^tenfold: There is no database in [^\n]+\.\n$/)
   const shop = await startShop(directory)
   const { token } = await customer(shop, 'ann@example.com')
-  const [product] = (await products(shop, 100)).filter(({ stock }) => stock > 10)
+  const product = (await products(shop, 100)).find(({ stock }) => stock > 10)
   const order = await ask<Order>(`${shop.urls.web}/v1/orders`, { method: 'POST', token, key: 'one', body: { items: [{ productId: product?.id, quantity: 3 }] } })
   assert.equal(order.body.status, 'paid')
   const sold = async () => (await sql<{ units: string }>(directory, 'select units from catalogue.best_sellers')).map(({ units }) => Number(units))

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { test } from 'node:test'
 import { ask, customer, type Order, products } from './client.ts'
 import { processesOf } from './processes.ts'
+import { sql } from './sql.ts'
 import { command, dataDirectory, finished, interrupt, startShop, until } from './shop.ts'
 
 /** Of a first answer, in milliseconds: thrice what the issue allows, for a machine that runs other tests beside this one. */
@@ -53,6 +54,20 @@ test('a start that is interrupted before it is ready leaves nothing running, and
     const { code, stdout, stderr } = await finished(starting)
     assert.deepEqual([code, stdout, await processesOf(directory)], [130, '', []], `${sign}: ${stderr}`)
   }
+  // Half filled, it goes on filling.
   const shop = await startShop(directory)
+  assert.deepEqual(await sql(directory, `select count(*)::int as products from catalogue.products`), [{ products: 2000 }])
   assert.equal((await products(shop, 1)).length, 1)
+})
+
+test('whoever reads what it says may be gone, or his disk full: it goes on, and leaves when it is told to', async (context) => {
+  for (const output of ['closed', 'full'] as const) {
+    const directory = await dataDirectory(context)
+    const shop = await command(directory, ['start'], { environment: { TENFOLD_LOG: 'info' }, output })
+    await until('it is ready', async () => (await ask(`${shop.urls.ops}/readyz`).catch(() => undefined))?.status === 200)
+    for (let nth = 0; nth < 100; nth++) assert.equal((await ask(`${shop.urls.web}/v1/products?limit=1`)).status, 200)
+    process.kill(shop.pid, 'SIGTERM')
+    const { code, signal } = await finished(shop)
+    assert.deepEqual([code, signal, await processesOf(directory)], [0, null, []], output)
+  }
 })

@@ -1,7 +1,8 @@
 /** The shop as a real process, started as `npm start` starts it. Whatever happens to the test, nothing of it is left running. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,7 +18,7 @@ const leaveMs = 40_000
 
 export interface Ended { readonly code: number | null; readonly signal: NodeJS.Signals | null }
 
-export interface ShopOptions { readonly environment?: Readonly<Record<string, string>>; readonly ports?: { readonly web: number; readonly ops: number } }
+export interface ShopOptions { readonly environment?: Readonly<Record<string, string>>; readonly ports?: { readonly web: number; readonly ops: number }; /** Where what it says goes: to us, to a pipe that nobody reads any more, or to a full disk. */ readonly output?: 'read' | 'closed' | 'full' }
 
 /** One command line on the shop, in a process group of its own, as a terminal gives it. */
 export interface Command {
@@ -49,14 +50,17 @@ export async function dataDirectory(context: Pick<TestContext, 'after'>, disk?: 
 /** `tenfold ARGS` on the shop, from source. It dies with this process, however that ends. */
 export async function command(directory: string, args: readonly string[], options: ShopOptions = {}): Promise<Command> {
   const ports = options.ports ?? await freePorts()
+  const full = options.output === 'full' ? openSync('/dev/full', 'w') : undefined
   const child = spawn(process.execPath, ['--conditions=tenfold:src', 'src/cli/main.ts', '--config', 'examples/shop/tenfold.config.ts', ...args], {
-    cwd: root, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: root, detached: true, stdio: ['ignore', full ?? 'pipe', full ?? 'pipe'],
     env: {
       PATH: process.env['PATH'], HOME: process.env['HOME'], TENFOLD_DATA: directory, PORT: String(ports.web), OPS_PORT: String(ports.ops), SHOP_RATE_LIMIT: 'off', TENFOLD_LOG: 'warn', ...options.environment,
     },
   })
   await once(child, 'spawn')
+  if (full !== undefined) closeSync(full)
   const output = { stdout: textOf(child.stdout), stderr: textOf(child.stderr) }
+  if (options.output === 'closed') for (const stream of [child.stdout, child.stderr]) stream?.destroy()
   const running: Command = { pid: child.pid as number, ports, urls: { web: `http://127.0.0.1:${ports.web}`, ops: `http://127.0.0.1:${ports.ops}` }, ...output, ended: endOf(child) }
   started.set(directory, [...started.get(directory) ?? [], running])
   return running
@@ -129,14 +133,14 @@ async function freePort(): Promise<number> {
   }
 }
 
-function textOf(stream: Readable): () => string {
+function textOf(stream: Readable | null): () => string {
   let text = ''
-  stream.setEncoding('utf8').on('data', (part: string) => { text += part })
+  stream?.setEncoding('utf8').on('data', (part: string) => { text += part })
   return () => text
 }
 
 /** A shell that reads from a pipe that only we hold: when we are gone, so is what it watches. */
-function endOf(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Ended> {
+function endOf(child: ChildProcess): Promise<Ended> {
   const watcher = spawn('/bin/sh', ['-c', 'read -r farewell || kill -s KILL "$1"', 'watch', String(child.pid)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
   watcher.stdin.on('error', () => {})
   return new Promise((resolve) => {

@@ -4,8 +4,6 @@ import { anyone, ById, Id, Pence, role } from '../kit.ts'
 import { catalogue, Listing, priceChanged, Product, productsImported } from './module.ts'
 import { recommendations } from './recommendations.ts'
 
-const wordsMax = 10
-
 const listingById = catalogue.query('listingById', {
   input: ById, output: Listing, notFound: 'product',
   cache: { ttl: '15m', staleFor: '1m', invalidatedBy: [when(priceChanged, ({ productId }) => ({ id: productId })), when(productsImported, () => ({}))] },
@@ -25,7 +23,7 @@ const listings = catalogue.query('listings', {
   cache: { ttl: '1m', invalidatedBy: [when(priceChanged, () => ({})), when(productsImported, () => ({}))] },
 }).handle((ctx, input) => {
   let found = ctx.db.selectFrom('products').select(['id', 'sku', 'name', 'price'])
-  for (const word of (input.q ?? '').toLowerCase().split(/\s+/).filter(Boolean).slice(0, wordsMax)) found = found.where('words', 'like', `%${word.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`)
+  for (const word of (input.q ?? '').toLowerCase().split(/\s+/).filter(Boolean)) found = found.where('words', 'like', `%${word.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`)
   return page(found, input, ['id'])
 })
 

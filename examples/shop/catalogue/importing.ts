@@ -18,3 +18,13 @@ export const productCount = catalogue.query('count', { input: t.Object({}), outp
 
 export const productIds = catalogue.query('ids', { input: t.Object({ limit: t.Integer() }), output: t.Array(t.String()) }).handle(async (ctx, { limit }) =>
   (await ctx.db.selectFrom('products').select('id').orderBy('id').limit(limit).execute()).map(({ id }) => id))
+
+/** Notes that a fill from that source has begun, or has ended. */
+export const noteFill = catalogue.command('noteFill', { input: t.Object({ source: t.String({ maxLength: 500 }), finished: t.Boolean() }), output: t.Null() }).handle(async (ctx, { source, finished }) => {
+  const finishedAt = finished ? ctx.now.toISOString() : null
+  await ctx.db.insertInto('fills').values({ source, finishedAt }).onConflict((c) => c.column('source').doUpdateSet({ finishedAt })).execute()
+  return null
+})
+
+export const fills = catalogue.query('fills', { input: t.Object({}), output: t.Array(t.Object({ source: t.String(), finished: t.Boolean() })), consistency: 'primary' }).handle(async (ctx) =>
+  (await ctx.db.selectFrom('fills').selectAll().orderBy('source').execute()).map(({ source, finishedAt }) => ({ source, finished: finishedAt !== null })))

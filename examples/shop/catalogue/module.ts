@@ -5,6 +5,7 @@ interface Tables {
   products: { id: string; sku: string; name: string; price: number; stock: number; words: string }
   reservations: { id: string; productId: string; quantity: number }
   bestSellers: { productId: string; units: number }
+  fills: { source: string; finishedAt: string | null }
 }
 export const catalogue = defineModule<Tables>()('catalogue', { migrations: new URL('./migrations/', import.meta.url) })
 

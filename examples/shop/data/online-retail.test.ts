@@ -47,7 +47,7 @@ test('each quirk of the fixture', async () => {
     ['lines without a stock code', 1],
     ['lines whose stock code does not begin with five digits', 4],
     ['descriptions that are empty', 3],
-    ['prices that are not a decimal number', 2],
+    ['prices that are not a decimal number, or above £1,000,000', 2],
     ['prices below one penny', 5],
     ['dates that are not month/day/year hour:minute', 2],
     ['quantities that are not a whole number', 1],
@@ -89,7 +89,7 @@ test('a file that cannot be used is refused in one sentence', async () => {
 })
 
 test('a file without lines has no products, and progress goes up to its size', async () => {
-  assert.deepEqual(await readProducts(write('header.csv', header)), { products: [], leftOut: [], lines: 0 })
+  assert.deepEqual(await readProducts(write('header.csv', header)), { products: [], leftOut: [], lines: 0, customers: [] })
   const heard: number[][] = []
   const content = `${header}\n${`${good}\n`.repeat(10_000)}`
   await readProducts(write('long.csv', content), (...progress) => heard.push(progress))

@@ -4,7 +4,7 @@ import { columns, newTally, type Line, type RetailData } from './product-tally.t
 import { DataFileError, openTextFile } from './text-file.ts'
 
 export { columns, type RetailData } from './product-tally.ts'
-export { DataFileError } from './text-file.ts'
+export { checkDataFile, DataFileError } from './text-file.ts'
 
 /** A quote that is never closed would else swallow the rest of the file before it is noticed. */
 const maxLineCharacters = 64 * 1024

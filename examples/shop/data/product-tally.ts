@@ -8,7 +8,7 @@ export const columns = ['InvoiceNo', 'StockCode', 'Description', 'Quantity', 'In
 export type Line = Record<(typeof columns)[number], string>
 
 /** What came of a file: `lines` without the line of names; `leftOut` says what was not used, and how often. */
-export interface RetailData { products: NewProduct[]; leftOut: { reason: string; count: number }[]; lines: number }
+export interface RetailData { products: NewProduct[]; leftOut: { reason: string; count: number }[]; lines: number; /** Customer numbers, in the order in which the file first names them. */ customers: string[] }
 
 /** What each `count` counts: its first word. Values are left out, not their lines: a line without a price may still name its product. */
 const reasons = {
@@ -17,7 +17,7 @@ const reasons = {
   service: 'lines whose stock code does not begin with five digits (postage, fees, adjustments)',
   longCode: 'lines whose stock code is longer than 40 characters',
   description: 'descriptions that are empty',
-  priceForm: 'prices that are not a decimal number',
+  priceForm: 'prices that are not a decimal number, or above £1,000,000',
   priceSign: 'prices below one penny',
   date: 'dates that are not month/day/year hour:minute (their prices count as the oldest)',
   quantity: 'quantities that are not a whole number',
@@ -39,6 +39,7 @@ interface Seen { names: Map<string, number>; price: number | undefined; pricedAt
 export function newTally(): { take(line: Line | undefined): void; result(): RetailData } {
   const counts = new Map<string, number>()
   const codes = new Map<string, Seen>()
+  const customers = new Set<string>()
   let lines = 0
 
   function leave(reason: keyof typeof reasons): void {
@@ -48,6 +49,7 @@ export function newTally(): { take(line: Line | undefined): void; result(): Reta
   function take(line: Line | undefined): void {
     lines += 1
     if (line === undefined) return leave('fields')
+    if (line.CustomerID !== '') customers.add(line.CustomerID)
     if (line.StockCode === '') return leave('noCode')
     if (!/^[0-9]{5}/.test(line.StockCode)) return leave('service')
     if (line.StockCode.length > longestCode) return leave('longCode')
@@ -84,7 +86,7 @@ export function newTally(): { take(line: Line | undefined): void; result(): Reta
       else leave(name !== undefined ? 'unpriced' : price !== undefined ? 'unnamed' : 'neither')
     }
     const leftOut = Object.entries(reasons).flatMap(([key, reason]) => counts.has(key) ? [{ reason, count: counts.get(key) as number }] : [])
-    return { products, leftOut, lines }
+    return { products, leftOut, lines, customers: [...customers] }
   }
 
   return { take, result }

@@ -14,12 +14,23 @@ export interface TextFile { bytes: number; pieces(onRead?: (readBytes: number) =
  * fit, Windows-1252, of which Latin-1 is a part. Throws a DataFileError when the file cannot be read or is not text.
  */
 export async function openTextFile(file: string): Promise<TextFile> {
+  const bytes = await checkDataFile(file)
+  const encoding = await orRefusal(file, detectEncoding(file))
+  return { bytes, pieces: (onRead) => decode(file, encoding, onRead) }
+}
+
+/** Says what can be said of it without reading it; answers its size in bytes. Throws a DataFileError. */
+export async function checkDataFile(file: string): Promise<number> {
+  if (file === '') throw new DataFileError('The name of the file is empty: name a CSV file.')
+  const about = await orRefusal(file, stat(file))
+  if (!about.isFile()) throw new DataFileError(`${file} is not a file: name a CSV file.`)
+  if (about.size === 0) throw new DataFileError(`${file} is empty: name a CSV file with a line of column names.`)
+  return about.size
+}
+
+async function orRefusal<T>(file: string, work: Promise<T>): Promise<T> {
   try {
-    const about = await stat(file)
-    if (!about.isFile()) throw new DataFileError(`${file} is not a file: name a CSV file.`)
-    if (about.size === 0) throw new DataFileError(`${file} is empty: name a CSV file with a line of column names.`)
-    const encoding = await detectEncoding(file)
-    return { bytes: about.size, pieces: (onRead) => decode(file, encoding, onRead) }
+    return await work
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new DataFileError(`There is no file ${file}: check the path.`, { cause: error })

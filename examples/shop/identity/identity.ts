@@ -1,12 +1,7 @@
-import { defineModule, del, hashPassword, post, routes, t, verifyPassword } from 'tenfold'
+import { del, hashPassword, post, routes, t, verifyPassword } from 'tenfold'
 import { anyone, caller, Id, Nothing, Role, signedIn, tokens } from '../kit.ts'
+import { Email, identity } from './module.ts'
 
-interface Tables {
-  users: { id: string; email: string; name: string; role: 'user' | 'admin'; passwordHash: string }
-}
-export const identity = defineModule<Tables>()('identity', { migrations: new URL('./migrations/', import.meta.url) })
-
-const Email = t.String({ format: 'email', maxLength: 254 })
 const Password = t.String({ minLength: 8, maxLength: 200 })
 const Name = t.String({ minLength: 1, maxLength: 200 })
 const User = t.Object({ id: Id, email: Email, name: Name })

@@ -13,7 +13,7 @@ const maxBodyBytes = 16 * 1024 * 1024
 
 /** RFC 9457 problem details. */
 export function problem(status: number, title: string, detail: string): Answer {
-  return { status, type: 'application/problem+json', body: { type: 'about:blank', title, status, detail } }
+  return { status, type: 'application/problem+json', body: { type: 'about:blank', title, status, code: title.toLowerCase().replaceAll(/[^a-z]+/g, '-'), detail } }
 }
 
 export function noSuchRoute(asked: Asked): Answer {

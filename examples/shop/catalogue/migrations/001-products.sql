@@ -19,3 +19,6 @@ create table reservations (
 );
 
 create table best_sellers (product_id uuid primary key, units bigint not null);
+
+-- What the catalogue was filled from: one that was interrupted has no end, and is gone on with.
+create table fills (source text primary key, finished_at timestamptz);
