@@ -47,7 +47,7 @@ export interface RouteDefinition {
 }
 /** What `anyone`, `signedIn` and `role(...)` are inside: what a caller must be, and what defined it. */
 export interface AuthRule { readonly '~auth': 'public' | 'caller'; readonly roles?: readonly string[]; readonly definition: AuthDefinition }
-export interface AuthDefinition { readonly principal: readonly string[]; readonly accessMs: number; readonly refreshMs: number; readonly module: { readonly name: string } }
+export interface AuthDefinition { readonly principal: readonly string[]; readonly accessMs: number; readonly refreshMs: number; readonly unlimited: readonly string[]; readonly module: { readonly name: string } }
 
 function route(method: RouteDefinition['method'], kinds: readonly Kind[]) {
   return (path: string, procedure: Procedure<Kind, any, any>, options: Partial<RouteDefinition> & { auth: AuthRule }): RouteDefinition => {

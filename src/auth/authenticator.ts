@@ -1,7 +1,7 @@
 import type { CryptoKey } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { AuthDefinition } from '../app/index.ts'
-import { deepFreeze } from '../base/index.ts'
+import { deepFreeze, failed } from '../base/index.ts'
 import type { Platform } from '../calls/index.ts'
 import { createRevocations } from './revocations.ts'
 import { audienceOf, schemeOf } from './scheme.ts'
@@ -14,6 +14,8 @@ export interface Authenticator {
    * `unauthenticated`, with the reason; the database's, as long as the list of revoked tokens was never read.
    */
   verify(authorization: string | undefined): Promise<Principal | null>
+  /** Whether an access token frees the request that brings it along from rate limits. Errors: as `verify`; `forbidden` for a role that does not. */
+  allowsUnlimited(token: string): Promise<boolean>
   /** Reads which tokens are revoked: at start, and then every 500 ms. Rejects only as long as it never succeeded. */
   refreshRevoked(): Promise<void>
   /** To be told of every event that this process commits, before its command is answered: a revocation counts here at once. */
@@ -33,7 +35,12 @@ export function createAuthenticator(platform: Pick<Platform, 'key' | 'data' | 'c
   const revocations = createRevocations(platform)
   const known = new LRUCache<string, Known>({ max: knownMax })
   const read = reader(platform, definition)
-  return {
+  const authenticator: Authenticator = {
+    async allowsUnlimited(token) {
+      const principal = await authenticator.verify(`Bearer ${token}`)
+      if (!definition.unlimited.includes(String(principal?.['role']))) throw failed('forbidden', 'The token in tenfold-unlimited is of a role that rate limits hold for: leave the header away.')
+      return true
+    },
     async verify(authorization) {
       if (authorization === undefined) return null
       if (!revocations.loaded) await revocations.refresh()
@@ -49,6 +56,7 @@ export function createAuthenticator(platform: Pick<Platform, 'key' | 'data' | 'c
     refreshRevoked: revocations.refresh,
     onCommitted: revocations.onCommitted,
   }
+  return authenticator
 }
 
 function reader({ key, clock }: Pick<Platform, 'key' | 'clock'>, definition: AuthDefinition): (authorization: string) => Promise<Known> {

@@ -29,18 +29,26 @@ export interface Auth<P extends Fields> {
   readonly module: SessionModule
 }
 
+export interface AuthOptions<P extends Fields> {
+  readonly principal: P
+  readonly access: Duration
+  readonly refresh: Duration
+  /** Roles whose access token, sent as `tenfold-unlimited` beside the caller's own, frees a request from rate limits: imports, load tests, replays. */
+  readonly unlimited?: readonly RoleOf<P>[]
+}
+
 /**
  * Who callers are and how long their tokens last:
  * `defineAuth({ principal: { id: Id, role: Role, jti: t.String() }, access: '15m', refresh: '7d' })`.
  * The principal's fields are claims of the access token, so anyone who holds one can read them. Errors: `definition`.
  */
-export function defineAuth<P extends PrincipalFields>(options: { principal: P; access: Duration; refresh: Duration }): Auth<P> {
+export function defineAuth<P extends PrincipalFields>(options: AuthOptions<P>): Auth<P> {
   const [accessMs, refreshMs] = [milliseconds(options.access, `defineAuth's access`), milliseconds(options.refresh, `defineAuth's refresh`)]
   checkOptions(options.principal, accessMs, refreshMs)
   const { jti: _, ...identity } = options.principal as Fields
   const check = validator(jsonSchema(t.Object(options.principal)), `The caller's identity`)
   const { module, tokens } = defineSessions({ identity, check, accessMs, refreshMs })
-  const definition: AuthScheme = { principal: Object.keys(options.principal), accessMs, refreshMs, module, check }
+  const definition: AuthScheme = { principal: Object.keys(options.principal), accessMs, refreshMs, unlimited: (options.unlimited ?? []).map(String), module, check }
   const signedIn = { '~auth': 'caller', definition } as const
   return {
     anyone: { '~auth': 'public', definition } as Public, // and an AuthRule, as routes read it

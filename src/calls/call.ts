@@ -35,6 +35,8 @@ export interface Call {
 export interface Arrival {
   readonly address: string
   readonly authorization: string | undefined
+  /** No rate limit holds for it. */
+  readonly unlimited: boolean
   /** What the limits that counted it say: for the response's headers. */
   readonly limits: { name: string; limit: number; windowSeconds: number; remaining: number; resetSeconds: number }[]
 }

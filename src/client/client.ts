@@ -33,8 +33,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number
   /** Makes the key of a POST or PATCH that was given none (a random UUID); undefined sends none. */
   readonly makeKey?: () => string | undefined
-  /** Headers that go with every request. */
-  readonly headers?: Readonly<Record<string, string>>
+  /** Headers that go with every request; asked for at each try. */
+  readonly headers?: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
   readonly clock?: Clock
 }
 
@@ -77,7 +77,7 @@ export function createClient<A>(options: ClientOptions): Client<A> {
     const token = await options.token?.()
     const sent = positions
     const headers = {
-      ...options.headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...await options.headers?.(), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(key === undefined ? {} : { 'idempotency-key': key }), ...(sent.length === 0 ? {} : { 'tenfold-position': sent.join(', ') }),
     }
     const late = new AbortController()

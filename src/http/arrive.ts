@@ -69,7 +69,7 @@ export function arrival(platform: Platform, route: RouteDefinition, tokens: Posi
     const call: Call = {
       procedure, get input() { return filled ?? read() }, set input(value) { filled = value }, get idempotencyKey() { return readKey(route, request) },
       caller: null, positions: tokens.read(request), deadline: deadlineIn(platform.clock, procedure.timeoutMs), trace: at, log: platform.logs.of(at, { request_id: at.traceId, procedure: procedure.name }),
-      key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(), arrival: { address: request.ip, authorization: request.headers.authorization, limits: request.limits ?? [] },
+      key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(), arrival: { address: request.ip, authorization: request.headers.authorization, unlimited: request.unlimited === true, limits: request.limits ?? [] },
     }
     return { call, sent: read }
   }

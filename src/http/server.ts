@@ -39,14 +39,14 @@ const lookMs = 1_000
 declare module 'fastify' {
   /** Once on, every answer asks its client to let go of the connection. */
   interface FastifyInstance { lameDuck: { on: boolean } }
-  interface FastifyRequest { trace?: Trace; call?: Call; began?: number; limits?: NonNullable<Call['arrival']>['limits'] }
+  interface FastifyRequest { trace?: Trace; call?: Call; began?: number; limits?: NonNullable<Call['arrival']>['limits']; unlimited?: boolean }
 }
 
 /** The public server: the application's routes, and beside them whatever the team mounts. Not yet listening. */
-export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDefinition, Way>, options: HttpOptions, limiter?: Limiter): Promise<FastifyInstance> {
+export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDefinition, Way>, options: HttpOptions, limiter?: Limiter, allowsUnlimited?: (token: string) => Promise<boolean>): Promise<FastifyInstance> {
   const server = bareServer(platform, options, 'GET /openapi.json lists what there is')
   await allowOrigins(server, new Set(options.corsOrigins))
-  if (limiter?.on) limitAddresses(server, limiter)
+  if (limiter?.on) limitAddresses(server, limiter, allowsUnlimited)
   const tokens = positionTokens(platform)
   for (const [route, way] of ways) {
     server.route({ method: route.method, url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'), handler: handlerOf(platform, route, way, tokens), config: { tenfold: route } as object })
@@ -127,10 +127,20 @@ async function allowOrigins(server: FastifyInstance, named: ReadonlySet<string>)
   })
 }
 
-function limitAddresses(server: FastifyInstance, limiter: Limiter): void {
+/** Whose token frees a request from limits: sent beside the caller's own. */
+const unlimitedHeader = 'tenfold-unlimited'
+
+function limitAddresses(server: FastifyInstance, limiter: Limiter, allowsUnlimited: ((token: string) => Promise<boolean>) | undefined): void {
   server.addHook('onRequest', (request, _reply, done) => {
     request.limits = []
-    countAddress(limiter, request.ip, request.limits)
+    const token = request.headers[unlimitedHeader]
+    const count = () => countAddress(limiter, request.ip, request.limits ?? [])
+    if (typeof token === 'string' && allowsUnlimited) {
+      // A token that does not free is refused, not overlooked; that it was tried is counted.
+      allowsUnlimited(token).then(() => { request.unlimited = true; done() }, (error: Error) => { try { count(); done(error) } catch (refusal) { done(refusal as Error) } })
+      return
+    }
+    count()
     done()
   })
   server.addHook('onSend', (request, reply, payload, done) => {

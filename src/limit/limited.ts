@@ -29,7 +29,7 @@ function counting(limiter: Limiter, { method, path }: RouteDefinition, limits: R
   if (!limiter.on || limits.length === 0) return undefined
   const rules: readonly Rule[] = limits.map(({ by, rate }) => ({ by, rate, name: `${method} ${path} ${by}` }))
   return (next) => async (call) => {
-    for (const rule of rules) {
+    if (!call.arrival?.unlimited) for (const rule of rules) {
       const subject = subjectOf(call, rule.by)
       if (subject !== undefined) count(limiter, rule, subject, `route-${rule.by}`, call.arrival?.limits ?? [])
     }

@@ -83,7 +83,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   gauges(platform)
   const limiter = createLimiter(clock, { perAddress: options.rateLimit?.perAddress, on: options.rateLimit !== undefined })
   const shedder = createShedder(options.capacity.requests, metrics)
-  const server = await createServer(platform, gatedWays(options.app, platform, cache, (route) => ({ route, limiter, shedder, ...(authenticator ? { authenticator } : needsAuth()) })), options.http, limiter)
+  const server = await createServer(platform, gatedWays(options.app, platform, cache, (route) => ({ route, limiter, shedder, ...(authenticator ? { authenticator } : needsAuth()) })), options.http, limiter, authenticator?.allowsUnlimited)
   await Promise.all(data.databases.map((database) => registerSubscribers(data, database, subscribers)))
   await authenticator?.refreshRevoked()
   const engine: Engine = {

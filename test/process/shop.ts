@@ -18,7 +18,7 @@ const leaveMs = 40_000
 
 export interface Ended { readonly code: number | null; readonly signal: NodeJS.Signals | null }
 
-export interface ShopOptions { readonly environment?: Readonly<Record<string, string>>; readonly ports?: { readonly web: number; readonly ops: number }; /** Where what it says goes: to us, to a pipe that nobody reads any more, or to a full disk. */ readonly output?: 'read' | 'closed' | 'full' }
+export interface ShopOptions { readonly environment?: Readonly<Record<string, string>>; readonly ports?: { readonly web: number; readonly ops: number }; /** What runs, in place of the command line: a file of this repository. */ readonly program?: string; /** Where what it says goes: to us, to a pipe that nobody reads any more, or to a full disk. */ readonly output?: 'read' | 'closed' | 'full' }
 
 /** One command line on the shop, in a process group of its own, as a terminal gives it. */
 export interface Command {
@@ -51,7 +51,8 @@ export async function dataDirectory(context: Pick<TestContext, 'after'>, disk?: 
 export async function command(directory: string, args: readonly string[], options: ShopOptions = {}): Promise<Command> {
   const ports = options.ports ?? await freePorts()
   const full = options.output === 'full' ? openSync('/dev/full', 'w') : undefined
-  const child = spawn(process.execPath, ['--conditions=tenfold:src', 'src/cli/main.ts', '--config', 'examples/shop/tenfold.config.ts', ...args], {
+  const program = options.program === undefined ? ['src/cli/main.ts', '--config', 'examples/shop/tenfold.config.ts'] : [options.program]
+  const child = spawn(process.execPath, ['--conditions=tenfold:src', ...program, ...args], {
     cwd: root, detached: true, stdio: ['ignore', full ?? 'pipe', full ?? 'pipe'],
     env: {
       PATH: process.env['PATH'], HOME: process.env['HOME'], TENFOLD_DATA: directory, PORT: String(ports.web), OPS_PORT: String(ports.ops), SHOP_RATE_LIMIT: 'off', TENFOLD_LOG: 'warn', ...options.environment,
@@ -75,9 +76,9 @@ export async function finished(running: Command, withinMs = leaveMs): Promise<En
 export interface Shop extends Command { readonly readyMs: number }
 
 /** Starts the shop and waits for its line that begins with `ready`. */
-export async function startShop(directory: string, options: ShopOptions = {}): Promise<Shop> {
+export async function startShop(directory: string, options: ShopOptions & { args?: readonly string[] } = {}): Promise<Shop> {
   const began = performance.now()
-  const shop = await command(directory, ['start'], options)
+  const shop = await command(directory, ['start', ...options.args ?? []], options)
   let ended = false
   void shop.ended.then(() => { ended = true })
   await until('the shop is ready', () => ended || /^ready /m.test(shop.stdout()), startMs)

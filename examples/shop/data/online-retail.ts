@@ -9,24 +9,33 @@ export { checkDataFile, DataFileError } from './text-file.ts'
 /** A quote that is never closed would else swallow the rest of the file before it is noticed. */
 const maxLineCharacters = 64 * 1024
 
+/** Told how far the reading is, in bytes. */
+export type Reading = (readBytes: number, totalBytes: number) => void
+
 /**
  * Reads the products out of a retailer's sales lines. A product is a stock code that begins with five digits; its name is the most
  * frequent description (the first in the file on a tie), its price the latest positive one (the later line on a tie), in pence.
- * Products come in the order in which the file first names them. `onProgress` hears bytes. Throws a DataFileError for a file that
- * cannot be used; a malformed value is counted, never thrown.
+ * Products come in the order in which the file first names them. Throws a DataFileError for a file that cannot be used; a malformed
+ * value is counted, never thrown.
  */
-export async function readProducts(file: string, onProgress?: (readBytes: number, totalBytes: number) => void): Promise<RetailData> {
+export async function readProducts(file: string, onProgress?: Reading): Promise<RetailData> {
+  const tally = newTally()
+  await readLines(file, (line) => tally.take(line), onProgress)
+  return tally.result()
+}
+
+/** Gives each line to `take`, in the order of the file; undefined for one that does not fit the columns. Throws a DataFileError. */
+export async function readLines(file: string, take: (line: Line | undefined) => void, onProgress?: Reading): Promise<void> {
   const text = await openTextFile(file)
   const parser = parse({
     record_delimiter: ['\r\n', '\n'], relax_quotes: true, relax_column_count: true, skip_empty_lines: true, max_record_size: maxLineCharacters,
   })
-  const tally = newTally()
   try {
     await pipeline(text.pieces((readBytes) => onProgress?.(readBytes, text.bytes)), parser, async (records: AsyncIterable<string[]>) => {
       let toLine: ((fields: string[]) => Line | undefined) | undefined
       for await (const fields of records) {
         if (toLine === undefined) toLine = lineReader(file, fields)
-        else tally.take(toLine(fields))
+        else take(toLine(fields))
       }
       if (toLine === undefined) throw new DataFileError(`${file} is empty: name a CSV file with a line of column names.`)
     })
@@ -35,7 +44,6 @@ export async function readProducts(file: string, onProgress?: (readBytes: number
     // With the limits above it can be no other fault; quoted line breaks before it make its line a later one.
     throw new DataFileError(`${file} cannot be read as CSV: line ${parser.info.records + 1} or a later one opens a quote and does not close it.`, { cause: error })
   }
-  return tally.result()
 }
 
 /** Finds each column by its name; a line with another number of fields is undefined (empty ones at the end do not count). */

@@ -100,7 +100,7 @@ function mostFrequent(names: ReadonlyMap<string, number>): string | undefined {
 }
 
 /** Month/day/year hour:minute as a number that grows with time; undefined when it is no such date. */
-function minutesOf(text: string): number | undefined {
+export function minutesOf(text: string): number | undefined {
   const [month, day, year, hour, minute] = (/^(\d{1,2})\/(\d{1,2})\/(\d{4})[ \t]+(\d{1,2}):(\d{2})$/.exec(text) ?? []).slice(1).map(Number)
   if (month === undefined || day === undefined || year === undefined || hour === undefined || minute === undefined) return undefined
   const date = new Date(Date.UTC(year, month - 1, day, hour, minute))

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { testApp, type TestApp } from 'tenfold/testing'
 import { problemOf } from '../../../test/support/problems.ts'
 import { app } from '../app.ts'
+import { tokens } from '../kit.ts'
 
 type Shop = TestApp<typeof app>
 const signIn = (shop: Shop, email: string, remoteAddress = '127.0.0.1', password = 'wrong horse') => shop.engine.server.inject({ method: 'POST', url: '/v1/sessions', remoteAddress, payload: { email, password } })
@@ -55,4 +56,22 @@ test('without limits nothing is counted, and nothing told', async () => {
     const { statusCode, headers } = await signIn(shop, 'x')
     assert.deepEqual([statusCode, headers['ratelimit'], headers['ratelimit-policy']], [401, undefined, undefined])
   }
+})
+
+test('an admin\'s token beside it frees a request from every limit; any other token does not', async () => {
+  await using shop = await testApp(app, { rateLimit: true })
+  const tokenOf = async (role: 'user' | 'admin') => (await shop.call(tokens.issue, { id: '00000000-0000-8000-8000-00000000000a', role })).accessToken
+  const [admin, user] = [await tokenOf('admin'), await tokenOf('user')]
+  const ask = (unlimited: string) => shop.engine.server.inject({ method: 'POST', url: '/v1/sessions', payload: { email: 'ann@example.com', password: 'wrong horse' }, headers: { 'tenfold-unlimited': unlimited } })
+  for (let nth = 0; nth < 15; nth++) {
+    const { statusCode, headers } = await ask(admin)
+    assert.deepEqual([statusCode, headers['ratelimit']], [401, undefined])
+  }
+  for (const [token, status, code] of [[user, 403, 'forbidden'], ['x.y.z', 401, 'unauthenticated'], ['', 401, 'unauthenticated']] as const) {
+    const refused = await ask(token)
+    assert.deepEqual([refused.statusCode, problemOf(refused).code, refused.headers['ratelimit-policy']], [status, code, '"address";q=600;w=60'], 'and it is counted')
+  }
+  assert.equal((await signIn(shop, 'ann@example.com')).statusCode, 401, 'what was free was not counted')
+  await shop.call(tokens.revoke, { jti: JSON.parse(Buffer.from(admin.split('.')[1] ?? '', 'base64url').toString()).jti as string })
+  assert.equal((await ask(admin)).statusCode, 401, 'a revoked one frees nothing')
 })
