@@ -15,6 +15,8 @@ export default defineConfig({
   topology: {
     stage: 'single', data: directory, ports: { web: port('PORT', 3000), ops: port('OPS_PORT', 3001) },
     ...(env['SHOP_RATE_LIMIT'] === 'off' ? { rateLimit: 'off' } : {}),
+    // As OpenTelemetry names it: the address of a collector.
+    ...(env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { tracing: { endpoint: env['OTEL_EXPORTER_OTLP_ENDPOINT'] } } : {}),
     dependencies: { gateway: { url: 'env:SHOP_GATEWAY_URL' }, recommender: { url: 'env:SHOP_RECOMMENDER_URL' }, smtp: { url: 'env:SHOP_SMTP_URL' } },
   },
   help: '  --data FILE         fill the catalogue from an export in the columns of UCI\'s Online Retail\n  SHOP_ADMIN_EMAIL, SHOP_ADMIN_PASSWORD make an admin; SHOP_RATE_LIMIT=off takes the limits off',

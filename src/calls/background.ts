@@ -4,13 +4,13 @@ import type { Database } from '../data/index.ts'
 import type { LoggedEvent } from '../events/index.ts'
 import { heldGeneration } from '../events/index.ts'
 import { acknowledgeWith, type RunRow } from '../jobs/index.ts'
-import { startTrace } from '../observe/index.ts'
 import { deadlineIn, raceDeadline } from '../resilience/index.ts'
 import type { Call, Platform } from './call.ts'
 import { transactional } from './command.ts'
 import { resume } from './durable.ts'
 import { loadRecords, recordsKeptMs, runOf } from './run.ts'
 import { actionContext } from './steps.ts'
+import { ended } from './tracing.ts'
 
 /** How long a subscriber may take over one event, in milliseconds. */
 const reactionMs = 10_000
@@ -37,7 +37,7 @@ export function createBackground(platform: Platform): Background {
         record: { run: id, step: `${subscriber.name}@${generation}`, epoch: undefined, keepMs: recordsKeptMs },
       })
       if (subscriber.tables) deliveries.set(call, { name: subscriber.name, generation })
-      await reaction(call)
+      await ended(platform, call.trace, () => reaction(call))
       if (!hostility) return
       hostility.note('event twice')
       await reaction(call)
@@ -87,7 +87,7 @@ async function performAction(platform: Platform, job: JobDefinition, row: RunRow
 
 /** A handler that does not heed its time limit is left behind: its lease ends it for others, its fences refuse what it still writes. */
 function inTime<T>(platform: Platform, call: Call, name: string, work: Promise<T>): Promise<T> {
-  return raceDeadline(platform.clock, call.deadline, 0, work, () => failed('timeout', `The job ${name} passed its time limit.`))
+  return raceDeadline(platform.clock, call.deadline, 0, ended(platform, call.trace, () => work), () => failed('timeout', `The job ${name} passed its time limit.`))
 }
 
 interface CallOptions { key: string; timeoutMs: number; traceparent: string | null; caller?: Call['caller']; record?: Call['record'] }
@@ -96,7 +96,7 @@ interface CallOptions { key: string; timeoutMs: number; traceparent: string | nu
 async function callOf(platform: Platform, procedure: ProcedureDefinition, input: unknown, options: CallOptions): Promise<Call> {
   const positions = new Positions()
   await Promise.all(platform.data.databases.map((database) => platform.data.wrote(database, positions)))
-  const trace = startTrace(platform.random, options.traceparent ?? undefined)
+  const trace = platform.tracer.begin(options.traceparent ?? undefined, procedure.name, 'consumer')
   return {
     procedure, input, caller: options.caller ?? null, positions, deadline: deadlineIn(platform.clock, options.timeoutMs), trace, log: platform.logs.of(trace, { procedure: procedure.name }),
     key: options.key, now: platform.clock.now(), record: options.record,

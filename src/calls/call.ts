@@ -1,7 +1,7 @@
 import type { AppDefinition, Caller, Files, Log, ProcedureDefinition } from '../app/index.ts'
 import type { Clock, Positions, Random } from '../base/index.ts'
 import type { Data } from '../data/index.ts'
-import type { Logs, Metrics, Trace } from '../observe/index.ts'
+import type { Logs, Metrics, Trace, Tracer } from '../observe/index.ts'
 import type { Deadline, Guards } from '../resilience/index.ts'
 import type { Hostility } from './hostility.ts'
 import type { Run } from './run.ts'
@@ -61,6 +61,7 @@ export interface Platform {
   readonly random: Random
   readonly logs: Logs
   readonly metrics: Metrics
+  readonly tracer: Tracer
   readonly data: Data
   readonly files: Files
   readonly dependencies: ReadonlyMap<string, { readonly guards: Guards; readonly config: Readonly<Record<string, string>>; replaced: Map<string, (input: unknown, context: { key: string }) => unknown> }>

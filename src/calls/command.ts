@@ -8,6 +8,7 @@ import { raceDeadline } from '../resilience/index.ts'
 import type { Call, Platform, Way } from './call.ts'
 import { anywhere } from './contexts.ts'
 import { claim, recordAnswer } from './records.ts'
+import { statementSpans } from './tracing.ts'
 
 /** How often a transaction that lost against a neighbour is run again before the caller hears of it. */
 const attemptsMax = 8
@@ -43,7 +44,7 @@ interface Said { readonly events: Stated[]; readonly jobs: Asked[] }
 
 async function once(platform: Platform, call: Call, place: Place, rider: Rider | undefined): Promise<unknown> {
   const { command } = call.procedure
-  const transaction = await platform.data.write(place, { isolation: command?.isolation ?? 'repeatable read', timeoutMs: call.deadline.remainingMs() })
+  const transaction = await platform.data.write(place, { isolation: command?.isolation ?? 'repeatable read', timeoutMs: call.deadline.remainingMs(), onStatement: statementSpans(platform, call) })
   const bucket = typeof place.bucket === 'number' ? place.bucket : 0
   const said: Said = { events: [], jobs: [] }
   try {

@@ -4,6 +4,7 @@ import type { Call, Platform, Way } from './call.ts'
 import { anywhere } from './contexts.ts'
 import { stepChanged } from './records.ts'
 import { flushRecords, type Run } from './run.ts'
+import { spanned } from './tracing.ts'
 
 /** What an action's handler gets. */
 export function actionContext(platform: Platform, call: Call): ProcessContext {
@@ -101,8 +102,11 @@ async function inHostility(platform: Platform, callee: Procedure<Kind, unknown, 
 
 /** Its way; on the hostile stage an answer from another module has been over a network. */
 function wayTo(platform: Platform, call: Call, callee: Procedure<Kind, unknown, unknown>): Way {
-  const way = platform.way(definitionOf(callee))
-  return crosses(platform, call, callee) ? async (inside) => overTheWire(await way(inside)) : way
+  const procedure = definitionOf(callee)
+  const way = platform.way(procedure)
+  const crossing: Way = crosses(platform, call, callee) ? async (inside) => overTheWire(await way(inside)) : way
+  if (!call.trace.span) return crossing
+  return (inside) => spanned(platform, call.trace, procedure.name, callee.kind === 'operation' ? 'client' : 'internal', { 'rpc.method': procedure.name }, (trace) => crossing({ ...inside, trace }))
 }
 
 function crosses(platform: Platform, call: Call, callee: Procedure<Kind, unknown, unknown>): boolean {

@@ -6,7 +6,7 @@ import { createDatabase, type Database, type DatabaseConfig, type Replica, type 
 import type { PoolOptions } from './pool.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
 import { databaseFault, isContention, isLostConnection, isWriteInReadOnly } from './faults.ts'
-import { type Statement, Transaction } from './transaction.ts'
+import { type Statement, Transaction, type TransactionOptions } from './transaction.ts'
 import type { QueryConfig, QueryResultRow } from 'pg'
 
 export interface DataConfig {
@@ -18,7 +18,9 @@ export interface DataConfig {
 /** Where rows are: a database, the module's schema in it, and the bucket. */
 export interface Place { readonly database: Database; readonly schema: string; readonly bucket: number | 'all' | undefined }
 
-export interface ReadOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number }
+export interface ReadOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number; readonly onStatement?: TransactionOptions['onStatement'] }
+
+export type WriteOptions = Pick<TransactionOptions, 'isolation' | 'timeoutMs' | 'onStatement'>
 
 /**
  * A handler's reading. `pause` gives the connection back, so that a query that calls another does not hold one while it waits for a second:
@@ -36,9 +38,9 @@ export interface Data {
   read<T>(place: Place, options: ReadOptions, work: Reading<T>): Promise<T>
   /** A query that is one statement, ready to run: answers its rows, or at most one where `single`. */
   statement(procedure: ProcedureDefinition, single: boolean): (place: Place, options: ReadOptions, input: Record<string, unknown>) => Promise<Record<string, unknown>[]>
-  write(place: Place, options: { isolation: 'repeatable read' | 'read committed'; timeoutMs: number }): Promise<Transaction>
+  write(place: Place, options: WriteOptions): Promise<Transaction>
   /** Runs `work` in a transaction and commits it, or takes it back where it throws. */
-  transact<T>(place: Place, options: { isolation: 'repeatable read' | 'read committed'; timeoutMs: number }, work: (transaction: Transaction) => Promise<T>): Promise<T>
+  transact<T>(place: Place, options: WriteOptions, work: (transaction: Transaction) => Promise<T>): Promise<T>
   /** One statement of the platform's own, in a transaction of its own. */
   execute<Row extends QueryResultRow = QueryResultRow>(database: Database, statement: Statement): Promise<Row[]>
   /** After a commit: from now on the caller reads what it wrote. */
@@ -52,7 +54,7 @@ export function createData(config: DataConfig, clock: Clock): Data {
   if (!home) throw failed('topology', 'data.databases is empty: name at least one database.')
   const databaseOf = (bucket: number | undefined) => bucket === undefined ? home : databases[Math.floor(bucket * databases.length / bucketCount)] as Database
 
-  const write: Data['write'] = (place, { isolation, timeoutMs }) => Transaction.open(place.database.writer, { isolation, readOnly: false, schema: place.schema, bucket: place.bucket, timeoutMs })
+  const write: Data['write'] = (place, options) => Transaction.open(place.database.writer, { ...options, readOnly: false, schema: place.schema, bucket: place.bucket })
 
   return {
     databases, databaseOf,
@@ -65,7 +67,7 @@ export function createData(config: DataConfig, clock: Clock): Data {
       const bucket = bucketOf(key)
       return [{ database: databaseOf(bucket), schema, bucket }]
     },
-    read: (place, options, work) => onNearest(place.database, options, clock, (target) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, deadline, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
+    read: (place, options, work) => onNearest(place.database, options, clock, (target) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, options, deadline, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
     statement(procedure, single) {
       const schema = snakeName(procedure.module.name)
       const build = procedure.query?.statement
@@ -137,14 +139,14 @@ async function onNearest<T>(database: Database, options: ReadOptions, clock: Clo
 }
 
 /** A handler's statements in one transaction that cannot write, opened when the first is sent. */
-async function readOn<T>(target: Target, place: Place, deadline: Deadline, work: Reading<T>): Promise<T> {
+async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOptions, deadline: Deadline, work: Reading<T>): Promise<T> {
   let [calling, closed] = [0, false]
   let opened: Promise<Transaction> | undefined
   let running = 0
   const open = () => {
     if (closed) throw failed('definition', 'A statement was run after its query had ended: await every use of ctx.db inside the handler.')
     deadline.check('A query')
-    return opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: Math.max(1, deadline.remainingMs()) })
+    return opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: Math.max(1, deadline.remainingMs()), onStatement })
   }
   const giveBack = async () => {
     if (running > 0 || !opened) return

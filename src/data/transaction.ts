@@ -14,6 +14,8 @@ export interface TransactionOptions {
   readonly bucket: number | 'all' | undefined
   /** Of each statement, in milliseconds. */
   readonly timeoutMs: number
+  /** Told when a statement begins; what it answers is told when that has ended. */
+  readonly onStatement?: ((text: string) => (error?: unknown) => void) | undefined
 }
 
 const place = {
@@ -30,18 +32,20 @@ export class Transaction {
   readonly #release: (broken?: boolean) => void
   readonly #pool: string
   readonly #readOnly: boolean
+  readonly #onStatement: TransactionOptions['onStatement']
   #ended = false
 
-  private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: string, readOnly: boolean) {
+  private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: string, { readOnly, onStatement }: TransactionOptions) {
     this.#client = client
     this.#release = release
     this.#pool = pool
     this.#readOnly = readOnly
+    this.#onStatement = onStatement
   }
 
   static async open(pool: ConnectionPool, options: TransactionOptions): Promise<Transaction> {
     const { client, release } = await pool.take()
-    const transaction = new Transaction(client, release, pool.name, options.readOnly)
+    const transaction = new Transaction(client, release, pool.name, options)
     // A fault of these comes back with the first statement's: the transaction is then aborted, or the connection gone.
     const ignore = () => {}
     client.query(`begin isolation level ${options.isolation}${options.readOnly ? ' read only' : ''}`).catch(ignore)
@@ -52,9 +56,13 @@ export class Transaction {
 
   async query<Row extends pg.QueryResultRow = pg.QueryResultRow>(statement: Statement): Promise<pg.QueryResult<Row>> {
     if (this.#ended) throw failed('definition', 'A statement was run after its transaction had ended: await every use of ctx.db inside the handler.')
+    const ended = this.#onStatement?.(statement.text)
     try {
-      return await this.#client.query<Row>(statement as pg.QueryConfig)
+      const result = await this.#client.query<Row>(statement as pg.QueryConfig)
+      ended?.()
+      return result
     } catch (error) {
+      ended?.(error)
       throw isContention(error) ? error : databaseFault(error, this.#pool)
     }
   }
@@ -65,11 +73,13 @@ export class Transaction {
    */
   async commit(last: readonly Statement[] = []): Promise<pg.QueryResult[]> {
     this.#ended = true
+    const ended = this.#onStatement?.('commit')
     const sent = last.map((statement) => this.#client.query(statement as pg.QueryConfig))
     sent.push(this.#client.query('set local statement_timeout = 0'), this.#client.query('commit'))
     const outcomes = await Promise.allSettled(sent)
     const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as unknown
     const done = outcomes.at(-1)
+    ended?.(failure)
     if (done?.status === 'fulfilled' && done.value.command === 'COMMIT') {
       this.#release()
       return outcomes.slice(0, last.length).map((outcome) => (outcome as PromiseFulfilledResult<pg.QueryResult>).value)

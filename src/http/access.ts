@@ -11,7 +11,7 @@ export type Observer = (request: FastifyRequest, reply: FastifyReply) => void
  * A line in the log and a count in the metrics for each answer. A route is told by its pattern, never by the URL: it holds what people
  * search for, and whatever a client made up. What has no route is one label.
  */
-export function observer({ clock, metrics, logs }: Platform): Observer {
+export function observer({ clock, metrics, logs, tracer }: Platform): Observer {
   const series = new Map<string, Histogram>()
   return (request, reply) => {
     const seconds = (clock.monotonic() - (request.began ?? clock.monotonic())) / 1000
@@ -22,6 +22,17 @@ export function observer({ clock, metrics, logs }: Platform): Observer {
     let durations = series.get(key)
     if (!durations) series.set(key, durations = metrics.histogram('http_server_request_duration_seconds', 'Duration of HTTP requests', { http_request_method: method, http_route: route, http_response_status_code: reply.statusCode }))
     durations.observe(seconds)
+    if (trace?.span) {
+      trace.span.name = `${method} ${route}`
+      Object.assign(trace.span.attributes, attributesOf(method, route, reply.statusCode))
+      tracer.end(trace, reply.statusCode >= 500 ? `answered ${reply.statusCode}` : undefined)
+    } else if (trace && reply.statusCode >= 500) {
+      tracer.recordFailure(trace, { name: `${method} ${route}`, kind: 'server', attributes: attributesOf(method, route, reply.statusCode), startedAt: request.began ?? clock.monotonic() }, `answered ${reply.statusCode}`)
+    }
     logs.info('request', { trace_id: trace?.traceId, request_id: trace?.traceId, method, route, status: reply.statusCode, duration_ms: Math.round(seconds * 1e6) / 1000, address: ip })
   }
+}
+
+function attributesOf(method: string, route: string, status: number): Record<string, string | number> {
+  return { 'http.request.method': method, 'http.route': route, 'http.response.status_code': status }
 }

@@ -2,7 +2,6 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { failed, isTenfoldError } from '../base/index.ts'
 import type { Platform } from '../calls/index.ts'
-import { startTrace } from '../observe/index.ts'
 import { securityHeaders } from './answer.ts'
 import { problemOf } from './problem.ts'
 
@@ -15,13 +14,13 @@ interface ConnectionError extends Error { readonly code?: string; readonly rawPa
  * Where what came is no HTTP, or does not come at all, there is no request to answer, only a socket to write to: the same problem
  * details go there, and the connection is ended.
  */
-export function refuseConnection({ random, clock, logs, metrics }: Platform, error: ConnectionError, socket: Socket & { _httpMessage?: { headersSent: boolean } }): void {
+export function refuseConnection({ tracer, clock, logs, metrics }: Platform, error: ConnectionError, socket: Socket & { _httpMessage?: { headersSent: boolean } }): void {
   // More of what was refused already.
   if (socket.destroyed || socket.writableEnded) return
   // Gone, or half an answer is on its way (Node's own default looks for it here): nothing more can be said.
   const { _httpMessage: answer } = socket
   if (error.code === 'ECONNRESET' || !socket.writable || answer?.headersSent) return void socket.destroy()
-  const { traceId } = startTrace(random, undefined)
+  const { traceId } = tracer.begin(undefined, 'HTTP', 'server')
   const { problem } = problemOf(faultOf(error), traceId)
   const body = JSON.stringify(problem)
   const headers = { ...securityHeaders, 'x-request-id': traceId, 'cache-control': 'no-store', 'content-type': 'application/problem+json; charset=utf-8', 'content-length': Buffer.byteLength(body), connection: 'close' }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { failed } from '../base/index.ts'
 import type { Call, Platform, Way } from '../calls/index.ts'
 import { countAddress, type Limiter } from '../limit/index.ts'
-import { startTrace, type Trace } from '../observe/index.ts'
+import type { Trace } from '../observe/index.ts'
 import { observer } from './access.ts'
 import { answerer, limitHeaders, securityHeaders, tagged } from './answer.ts'
 import { arrival, parseJson } from './arrive.ts'
@@ -107,7 +107,7 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
 
 function begin(platform: Platform, request: FastifyRequest, reply: FastifyReply): void {
   const { traceparent } = request.headers
-  request.trace = startTrace(platform.random, typeof traceparent === 'string' ? traceparent : undefined)
+  request.trace = platform.tracer.begin(typeof traceparent === 'string' ? traceparent : undefined, 'HTTP', 'server')
   request.began = platform.clock.monotonic()
   reply.headers(securityHeaders).header('x-request-id', request.trace.traceId)
 }

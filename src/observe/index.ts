@@ -1,3 +1,5 @@
 export { createLogs, type LogLevel, type Logs } from './log.ts'
 export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts'
-export { startTrace, type Trace, traceparentOf } from './trace.ts'
+export { createOtlpExporter } from './otlp.ts'
+export type { Span, SpanExporter, SpanKind } from './span.ts'
+export { createTracer, type Trace, type Tracer, traceparentOf } from './trace.ts'

@@ -9,7 +9,7 @@ import { registerSubscribers, type RelayOptions } from '../events/index.ts'
 import { createServer, type HttpOptions } from '../http/index.ts'
 import { createWorker, nextRun, type Worker } from '../jobs/index.ts'
 import { createLimiter, createShedder, type Shedder } from '../limit/index.ts'
-import { createMetrics, type Logs } from '../observe/index.ts'
+import { createMetrics, createOtlpExporter, createTracer, type Logs } from '../observe/index.ts'
 import { compose, type Gate } from '../request.ts'
 import { createGuards } from '../resilience/index.ts'
 import { type FileStore, folderFiles } from '../store/index.ts'
@@ -30,6 +30,8 @@ export interface EngineOptions {
   readonly rateLimit: { readonly perAddress: Rate } | undefined
   readonly capacity: { readonly requests: number; readonly jobs: number; readonly cacheEntries: number }
   readonly hostility?: Hostility | undefined
+  /** Where traces go, and what share of them; nowhere unless told. */
+  readonly tracing?: { readonly endpoint: string; readonly share: number } | undefined
 }
 
 /** An application put together with its tiers: it answers calls, and does background work when asked to. `run` keeps asking. */
@@ -49,6 +51,8 @@ export interface Engine {
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { app, clock, random, logs } = options
   const metrics = createMetrics()
+  const exporter = options.tracing && createOtlpExporter({ endpoint: options.tracing.endpoint, serviceName: app.name, clock, metrics })
+  const tracer = createTracer({ clock, random, share: options.tracing?.share ?? 0, exporter })
   const modules = [...app.modules.values()]
   const queries = modules.flatMap((module) => [...module.procedures.values()])
   const cache = createCache(queries, memoryDriver(options.capacity.cacheEntries), clock, metrics)
@@ -56,7 +60,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const files = folderFiles(options.filesDirectory, clock, random)
   const ways = new Map<ProcedureDefinition, Way>()
   const platform: Platform = {
-    app, clock, random, logs, metrics, data, files, hostility: options.hostility, dependencies: dependenciesOf(app, options.dependencies),
+    app, clock, random, logs, metrics, tracer, data, files, hostility: options.hostility, dependencies: dependenciesOf(app, options.dependencies),
     key: (purpose) => deriveKey(options.secret, purpose),
     way(procedure) {
       let way = ways.get(procedure)
@@ -92,6 +96,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await server.close()
       await untilIdle(clock, shedder)
       await worker.idle()
+      await exporter?.close()
       await data.close()
       logs.flush()
     },

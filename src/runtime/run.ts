@@ -3,9 +3,9 @@ import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { type App, appDefinition, type Caller, definitionOf, type Kind, type Procedure } from '../app/index.ts'
 import { failed, Positions, resolveSecret, systemClock, systemRandom } from '../base/index.ts'
-import type { Call } from '../calls/index.ts'
+import { type Call, ended } from '../calls/index.ts'
 import { createOpsServer } from '../http/index.ts'
-import { createLogs, type LogLevel, startTrace } from '../observe/index.ts'
+import { createLogs, type LogLevel } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import { assertTopology, type SingleTopology, type Topology } from '../topology/index.ts'
 import { startBackground } from './background.ts'
@@ -68,6 +68,7 @@ async function start(topology: SingleTopology, { host, ports, closing, close }: 
   closing.push(() => database.stop())
   const engine = await createEngine({
     app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: { databases: [database.config], pool: { max: 10, waitMs: 2_000 } },
+    ...(topology.tracing ? { tracing: { endpoint: resolveSecret(topology.tracing.endpoint, 'tracing.endpoint'), share: topology.tracing.share ?? 0.1 } } : {}),
     dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [] }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
     capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
   })
@@ -137,10 +138,10 @@ const insideMs = 60_000
 
 async function callInside<In, Out>(engine: Engine, procedure: Procedure<Kind, In, Out>, input: In, caller: Caller): Promise<Out> {
   const { platform } = engine
-  const trace = startTrace(platform.random, undefined)
+  const trace = platform.tracer.begin(undefined, 'inside', 'internal')
   const call: Call = {
     procedure: definitionOf(procedure), input, caller, positions: new Positions(), deadline: deadlineIn(platform.clock, insideMs), trace, log: platform.logs.of(trace),
     key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(),
   }
-  return await platform.way(call.procedure)(call) as Out
+  return await ended(platform, trace, () => platform.way(call.procedure)(call)) as Out
 }

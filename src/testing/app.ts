@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, appDefinition, type Caller, definitionOf, type Kind, type Procedure } from '../app/index.ts'
 import { type Duration, failed, milliseconds, overTheWire, Positions, seededRandom, systemClock, systemRandom } from '../base/index.ts'
-import { type Call, createHostility, type Hostility } from '../calls/index.ts'
+import { type Call, createHostility, ended, type Hostility } from '../calls/index.ts'
 import { type Client, createClient } from '../client/index.ts'
 import { isIdle, rebuildProjection, relay } from '../events/index.ts'
 import { enqueueScheduled } from '../jobs/index.ts'
-import { createLogs, type LogLevel, startTrace } from '../observe/index.ts'
+import { createLogs, type LogLevel } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import { createEngine, type Engine } from '../runtime/index.ts'
 import { movableClock } from './clock.ts'
@@ -25,6 +25,8 @@ export interface TestAppOptions {
   /** Requests at work at most. */
   readonly requests?: number
   readonly log?: LogLevel
+  /** A collector, and the share of traces that begin here which it is told of. */
+  readonly tracing?: { readonly endpoint: string; readonly share: number }
   /** 0 to 1: how often the process dies where it may (hostile; 0.2 unless told). */
   readonly crashShare?: number
 }
@@ -60,7 +62,7 @@ export async function testApp<A extends App<any, any, any>>(app: A, options: Tes
   const engine = await createEngine({
     app: definition, clock, random: systemRandom, logs: createLogs({ level: options.log ?? (process.env['TENFOLD_TEST_LOG'] as LogLevel | undefined) ?? 'silent' }), secret: Buffer.alloc(32, 7), filesDirectory: directory,
     data: { databases: databases.configs, pool: options.pool ?? { max: 10, waitMs: 5_000 } }, dependencies: options.dependencies ?? placeholders(definition), http: { bodyBytesMax: 1024 ** 2, corsOrigins: [] },
-    rateLimit: options.rateLimit ? { perAddress: '600/min' } : undefined, capacity: { requests: options.requests ?? 500, jobs: 8, cacheEntries: 1_000 }, hostility,
+    rateLimit: options.rateLimit ? { perAddress: '600/min' } : undefined, capacity: { requests: options.requests ?? 500, jobs: 8, cacheEntries: 1_000 }, hostility, tracing: options.tracing,
   })
   const settle = () => settleEngine(engine)
   // One caller, unless a test says otherwise: it sees its own writes from call to call.
@@ -119,12 +121,12 @@ async function caughtUp(database: Engine['platform']['data']['databases'][number
 async function callAs<In, Out>(engine: Engine, procedure: Procedure<Kind, In, Out>, input: In, options: { key?: string; as?: Caller; positions?: Positions }): Promise<Out> {
   const { platform } = engine
   const definition = definitionOf(procedure)
-  const trace = startTrace(platform.random, undefined)
+  const trace = platform.tracer.begin(undefined, 'test', 'internal')
   const call: Call = {
     procedure: definition, input: platform.hostility ? overTheWire(input) : input, caller: options.as ?? null, positions: options.positions ?? new Positions(), deadline: deadlineIn(platform.clock, definition.timeoutMs),
     trace, log: platform.logs.of(trace), key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(), idempotencyKey: options.key,
   }
-  return await platform.way(definition)(call) as Out
+  return await ended(platform, trace, () => platform.way(definition)(call)) as Out
 }
 
 /** How long a test's client uses one access token. */

@@ -51,6 +51,9 @@ function commonFaults(app: AppDefinition, topology: Topology): Fault[] {
   }
   if (topology.secret !== undefined && !secret.test(topology.secret)) faults.push({ path: 'secret', message: 'is a value: secrets are references, env:NAME or file:PATH' })
   if (topology.rateLimit !== undefined && topology.rateLimit !== 'off' && !isRate(topology.rateLimit.perAddress)) faults.push({ path: 'rateLimit.perAddress', message: `is no rate: write it as '600/min'` })
+  const { tracing } = topology
+  if (tracing && !secret.test(tracing.endpoint) && !/^https?:\/\//.test(tracing.endpoint)) faults.push({ path: 'tracing.endpoint', message: 'is no URL: write it as http://127.0.0.1:4318, or as env:NAME' })
+  if (tracing?.share !== undefined && !(tracing.share >= 0 && tracing.share <= 1)) faults.push({ path: 'tracing.share', message: `is ${tracing.share}: use a share from 0 to 1, such as 0.1` })
   return faults
 }
 

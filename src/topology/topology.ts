@@ -14,6 +14,8 @@ interface Everywhere {
   readonly dependencies?: DependencyConfigs
   /** What every address may ask; `off` for load tests. 600 a minute unless told. */
   readonly rateLimit?: { readonly perAddress: Rate } | 'off'
+  /** A collector that takes OTLP over HTTP, such as http://127.0.0.1:4318, and the share of requests that it is told of (0.1); failures always are. */
+  readonly tracing?: { readonly endpoint: string; readonly share?: number }
   /** Origins that browsers may call from. */
   readonly cors?: readonly string[]
 }

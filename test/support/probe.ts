@@ -9,7 +9,7 @@ import type { Platform } from '../../src/calls/index.ts'
 import { deriveKey, failed, systemRandom } from '../../src/base/index.ts'
 import { createServer, type HttpOptions } from '../../src/http/index.ts'
 import { createLimiter, createShedder } from '../../src/limit/index.ts'
-import { createLogs, createMetrics } from '../../src/observe/index.ts'
+import { createLogs, createMetrics, createTracer } from '../../src/observe/index.ts'
 import { compose } from '../../src/request.ts'
 import { type MovableClock, movableClock } from '../../src/testing/clock.ts'
 
@@ -81,7 +81,7 @@ export async function probe(options: Partial<HttpOptions> & { perAddress?: Rate;
   const app = appDefinition(appWith(options.mount))
   const metrics = createMetrics()
   const platform = {
-    app, clock, random: systemRandom, metrics, logs: createLogs({ level: 'info', write: (line) => lines.push(line) }), data: { databases: [] }, dependencies: new Map(), hostility: undefined,
+    app, clock, random: systemRandom, metrics, tracer: createTracer({ clock, random: systemRandom }), logs: createLogs({ level: 'info', write: (line) => lines.push(line) }), data: { databases: [] }, dependencies: new Map(), hostility: undefined,
     files: { read: async () => new Blob(['%PDF-1.7\n']).stream() }, key: (purpose: string) => deriveKey(Buffer.alloc(32, 7), purpose),
   } as unknown as Platform // the routes of this application ask for nothing else
   const limiter = createLimiter(clock, { perAddress: options.perAddress, on: options.perAddress !== undefined })

@@ -1,0 +1,34 @@
+import type { Span, SpanKind, Trace } from '../observe/index.ts'
+import type { Call, Platform } from './call.ts'
+
+/** Does a part of a call's work under a span of its own; where nothing is recorded, just does it. */
+export async function spanned<T>({ tracer }: Platform, trace: Trace, name: string, kind: SpanKind, attributes: Span['attributes'] | undefined, work: (trace: Trace) => Promise<T>): Promise<T> {
+  if (!trace.span) return work(trace)
+  return ended({ tracer }, tracer.child(trace, name, kind, attributes), work)
+}
+
+/** Ends the span when the work does. */
+export async function ended<T>({ tracer }: Pick<Platform, 'tracer'>, trace: Trace, work: (trace: Trace) => Promise<T>): Promise<T> {
+  try {
+    const answer = await work(trace)
+    tracer.end(trace)
+    return answer
+  } catch (error) {
+    tracer.end(trace, error)
+    throw error
+  }
+}
+
+/** What the data tier tells of each statement that a recorded call runs; undefined for any other. */
+export function statementSpans({ tracer }: Platform, { trace, procedure }: Pick<Call, 'trace' | 'procedure'>): ((text: string) => (error?: unknown) => void) | undefined {
+  if (!trace.span) return undefined
+  return (text) => {
+    const child = tracer.child(trace, /^\w+/.exec(text.trimStart())?.[0].toUpperCase() ?? 'SQL', 'client', databaseAttributes(procedure.name, text))
+    return (error) => tracer.end(child, error)
+  }
+}
+
+/** The statement without its values: they are parameters, and nobody's business. */
+export function databaseAttributes(procedure: string, text?: string): Span['attributes'] {
+  return { 'db.system.name': 'postgresql', 'code.function.name': procedure, ...(text === undefined ? {} : { 'db.query.text': text.slice(0, 2_000) }) }
+}
