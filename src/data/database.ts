@@ -1,6 +1,7 @@
 import { afterTick, type Clock, parseLsn, type Position } from '../base/index.ts'
 import { createLane, type Lane } from './lane.ts'
-import { type Connection, type ConnectionPool, createPool, type PoolOptions } from './pool.ts'
+import { databaseFault } from './faults.ts'
+import { clientOptions, type Connection, type ConnectionPool, createPool, type PoolOptions } from './pool.ts'
 import type { Statement } from './transaction.ts'
 
 /** One logical database: a primary, and perhaps copies of it that lag behind. */
@@ -49,7 +50,7 @@ async function askPosition(lane: Lane, where: Statement, database: string, clock
 }
 
 export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock: Clock): Database {
-  const target = (name: string, connection: Connection): Target => ({ pool: createPool(`${name} (reads)`, connection, pools), lane: createLane(name, connection, laneSize) })
+  const target = (name: string, connection: Connection): Target => ({ pool: createPool(`${name} (reads)`, connection, pools), lane: createLane(clientOptions(connection, true), laneSize, (error) => databaseFault(error, name)) })
   const primary = target(config.name, config.primary)
   const writer = createPool(`${config.name} (writes)`, config.primary, pools)
   const replicas = config.replicas.map((connection, index) => createReplica(target(`${config.name} replica ${index + 1}`, connection), config.name, clock))

@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { databaseFault, isLostConnection } from './faults.ts'
-import { clientOptions, type Connection } from './pool.ts'
+import { systemClock } from '../base/index.ts'
+import { isLostConnection } from './faults.ts'
 import type { Statement } from './transaction.ts'
 
 /**
@@ -15,7 +15,11 @@ export interface Lane {
   close(): Promise<void>
 }
 
-export function createLane(name: string, connection: Connection, size: number): Lane {
+/**
+ * `config` is the driver's; `fault` makes an error of the driver one for the caller; `served` is told how long a statement took once it
+ * was its turn, in milliseconds: what it waited for its neighbours is not its own.
+ */
+export function createLane(config: pg.ClientConfig, size: number, fault: (error: unknown) => unknown, served?: (statement: Statement, tookMs: number) => void): Lane {
   const slots: (Promise<pg.Client> | undefined)[] = Array.from({ length: size }, () => undefined)
   let next = 0
 
@@ -24,20 +28,27 @@ export function createLane(name: string, connection: Connection, size: number): 
     if (slots[slot]) return slots[slot]
     // By identity: the end of a connection that was replaced already must not forget the new one.
     const forget = () => { if (slots[slot] === mine) slots[slot] = undefined }
-    const mine: Promise<pg.Client> = connect(connection, () => forget()).catch((error: unknown) => { forget(); throw error })
+    const mine: Promise<pg.Client> = connect(config, () => forget()).catch((error: unknown) => { forget(); throw error })
     return slots[slot] = mine
   }
+  const lastEnds = new WeakMap<pg.Client, number>()
   const burst = async (statements: readonly Statement[], again = true): Promise<pg.QueryResult[]> => {
     try {
       const lane = await client()
+      const sentAt = served ? systemClock.monotonic() : 0
       const outcomes = await Promise.allSettled(statements.map((statement) => lane.query(statement as pg.QueryConfig)))
+      if (served) {
+        const now = systemClock.monotonic()
+        served(statements[0] as Statement, now - Math.max(sentAt, lastEnds.get(lane) ?? 0))
+        lastEnds.set(lane, now)
+      }
       const failure = outcomes.find((outcome) => outcome.status === 'rejected')
       if (failure) throw failure.reason
       return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<pg.QueryResult>).value)
     } catch (error) {
       // Reads have no effect, so one that a dying connection took with it is sent once more on a fresh one.
       if (again && isLostConnection(error)) return burst(statements, false)
-      throw databaseFault(error, name)
+      throw fault(error)
     }
   }
   return {
@@ -50,8 +61,8 @@ export function createLane(name: string, connection: Connection, size: number): 
   }
 }
 
-async function connect(connection: Connection, onEnd: () => void): Promise<pg.Client> {
-  const client = new pg.Client({ ...clientOptions(connection, true), pipeline: true } as pg.ClientConfig)
+async function connect(config: pg.ClientConfig, onEnd: () => void): Promise<pg.Client> {
+  const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig)
   client.on('error', onEnd)
   client.on('end', onEnd)
   await client.connect()

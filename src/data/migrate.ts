@@ -53,12 +53,31 @@ export async function migrate(options: MigrateOptions): Promise<AppliedFile[]> {
   }
 }
 
-async function migrateModule(client: pg.Client, module: Pick<ModuleDefinition, 'name' | 'shardKey'>, files: readonly MigrationFile[], onFile: MigrateOptions['onFile']): Promise<AppliedFile[]> {
+/**
+ * Brings only the queue's tables into a database that is otherwise somebody else's, as whoever connects: the same file as the whole
+ * platform applies, noted in the same place, so that the one can follow on the other. Errors: `migration`.
+ */
+export async function migrateJobs(connection: Connection): Promise<void> {
+  const files = (await readFiles(platform)).filter(({ file }) => file === '001-runs.sql')
+  const client = new pg.Client({ ...clientOptions(connection), options: '-c TimeZone=UTC' })
+  await client.connect()
+  try {
+    await client.query('begin')
+    await client.query('select pg_advisory_xact_lock($1)', [lockKey])
+    await client.query('create schema if not exists tenfold')
+    await migrateModule(client, platform, files, undefined, { partly: true })
+    await client.query('commit')
+  } finally {
+    await client.end()
+  }
+}
+
+async function migrateModule(client: pg.Client, module: Pick<ModuleDefinition, 'name' | 'shardKey'>, files: readonly MigrationFile[], onFile: MigrateOptions['onFile'], { partly = false } = {}): Promise<AppliedFile[]> {
   const schema = snakeName(module.name)
   await client.query(`create schema if not exists "${schema}"; set local search_path to "${schema}"`)
   await client.query('create table if not exists tenfold.migrations (module text, file text, checksum text not null, applied_at timestamptz not null default now(), primary key (module, file))')
   const { rows } = await client.query<{ file: string; checksum: string }>('select file, checksum from tenfold.migrations where module = $1 order by file', [module.name])
-  const pending = pendingFiles(module.name, files, rows)
+  const pending = pendingFiles(module.name, files, partly ? rows.filter(({ file }) => files.some((one) => one.file === file)) : rows)
   for (const file of pending) {
     onFile?.({ module: module.name, file: file.file })
     try {

@@ -4,7 +4,7 @@ import { databaseFault } from './faults.ts'
 import { columnTypes } from './types.ts'
 
 /** Where a Postgres is and who we are there. */
-export interface Connection { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string }
+export interface Connection { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string; /** What a URL says beside these, such as `?sslmode=verify-full`; it goes to the driver as it is. */ readonly connectionString?: string }
 
 export interface PoolOptions {
   /** Connections at most. */

@@ -3,7 +3,7 @@ import { bucketOf, deriveId, failed, fingerprint, milliseconds } from '../base/i
 import type { Place, Statement } from '../data/index.ts'
 
 /** A job that a command asked for, not yet committed. */
-export interface Asked { readonly job: JobDefinition; readonly input: unknown; readonly options: EnqueueOptions }
+export interface Asked { readonly job: Pick<JobDefinition, 'name'>; readonly input: unknown; readonly options: EnqueueOptions }
 
 /** Checks that the job is the module's own and in the command's bucket. Errors: `definition`, `invalid`. */
 export function ask(job: Job<string, unknown>, input: unknown, options: EnqueueOptions, module: string, place: Place): Asked {
@@ -19,7 +19,7 @@ export function ask(job: Job<string, unknown>, input: unknown, options: EnqueueO
   return { job: definition, input, options }
 }
 
-export interface EnqueueContext { readonly bucket: number; readonly nowMs: number; /** Ids follow from it: the same in every attempt. */ readonly key: string; readonly caller: Caller; readonly traceparent: string }
+export interface EnqueueContext { readonly bucket: number; readonly nowMs: number; /** Ids follow from it: the same in every attempt. */ readonly key: string; readonly caller: Caller; readonly traceparent: string | null }
 
 /** Adds them to the queue. Goes out with the command's COMMIT, and tells nobody: whoever committed wakes the workers. */
 export function enqueueStatement(jobs: readonly Asked[], context: EnqueueContext): Statement {

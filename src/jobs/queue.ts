@@ -5,16 +5,20 @@ import { leaseMs, runColumns, type RunRow, takeOver } from './row.ts'
 
 /**
  * Takes up to `count` due rows, first by priority, then by time. What is taken is due again when its lease ends, so a worker that
- * died gives its work back by doing nothing. `SKIP LOCKED`: workers do not wait for each other.
+ * died gives its work back by doing nothing. `SKIP LOCKED`: workers do not wait for each other. A row in the midst of which a worker
+ * died is a suspect: of those so many beside the others, one at a time, so that the one which kills its workers does not take its
+ * neighbours along again and again.
  */
-export function takeDue(data: Data, database: Database, count: number, nowMs: number, only: { names?: readonly string[]; not?: readonly string[] } = {}): Promise<RunRow[]> {
+export function takeDue(data: Data, database: Database, count: number, nowMs: number, { not = [], suspects = 1 }: { not?: readonly string[]; suspects?: number } = {}): Promise<RunRow[]> {
   return data.execute<RunRow & Record<string, unknown>>(database, {
-    name: `tenfold_take${only.names ? '_named' : ''}`,
+    name: 'tenfold_take',
     text: `with due as materialized (
-        select bucket, id from tenfold.runs where due_at <= $1 and ${only.names ? 'name = any($4)' : 'name <> all($4)'} order by priority, due_at limit $3 for update skip locked)
+        select bucket, id from tenfold.runs where due_at <= $1 and deaths = 0 and name <> all($4) order by priority, due_at limit $3 for update skip locked),
+      suspect as materialized (
+        select bucket, id from tenfold.runs where due_at <= $1 and deaths > 0 and name <> all($4) order by due_at limit $5 for update skip locked)
       update tenfold.runs set ${takeOver}, due_at = $2, lease_until = $2
-      from due where runs.bucket = due.bucket and runs.id = due.id returning ${runColumns}`,
-    values: [new Date(nowMs), new Date(nowMs + leaseMs), count, only.names ?? only.not ?? []],
+      from (select * from due union all select * from suspect) as due where runs.bucket = due.bucket and runs.id = due.id returning ${runColumns}`,
+    values: [new Date(nowMs), new Date(nowMs + leaseMs), count, not, suspects],
   })
 }
 
@@ -64,6 +68,16 @@ export function acknowledgeWith(row: RunRow): Statement {
     name: 'tenfold_done_with', text: `with gone as (delete from tenfold.runs where bucket = $1 and id = $2 and epoch = $3 returning 1) select tenfold.require_owner((select count(*) from gone), 'the job')`,
     values: [row.bucket, row.id, row.epoch],
   }
+}
+
+/** What was taken and not begun: it waits as it did before. */
+export async function giveBack(data: Data, database: Database, rows: readonly RunRow[], nowMs: number): Promise<void> {
+  await data.execute(database, {
+    name: 'tenfold_give_back',
+    text: `update tenfold.runs set state = case when kind = 'job' then 'waiting' else 'unfinished' end, due_at = $4, lease_until = null, tries = greatest(0, tries - 1)
+      from unnest($1::smallint[], $2::uuid[], $3::int[]) as mine(bucket, id, epoch) where runs.bucket = mine.bucket and runs.id = mine.id and runs.epoch = mine.epoch`,
+    values: [rows.map(({ bucket }) => bucket), rows.map(({ id }) => id), rows.map(({ epoch }) => epoch), new Date(nowMs)],
+  })
 }
 
 /** Tried again at `dueAtMs`. Its `once` is given up, since another may wait under it by now. */

@@ -4,7 +4,7 @@ import { type Clock, deriveId, failed, fingerprint } from '../base/index.ts'
 import type { Data } from '../data/index.ts'
 
 /** Enqueues each scheduled job that has come due since it last was, once however many processes ask. What was missed is made up for once. */
-export async function enqueueScheduled(data: Data, clock: Clock, jobs: Iterable<JobDefinition>): Promise<boolean> {
+export async function enqueueScheduled(data: Data, clock: Clock, jobs: Iterable<Pick<JobDefinition, 'name' | 'cron'>>): Promise<boolean> {
   const home = data.databaseOf(undefined)
   let any = false
   for (const job of jobs) {

@@ -21,6 +21,7 @@ export function startBackground(engine: Engine): { stop(): Promise<void> } {
     loop('the sweep', everyMs.sweep, () => sweep(engine)),
     ...(engine.authenticator ? [loop('reading revoked tokens', everyMs.revoked, async () => { await engine.authenticator?.refreshRevoked(); return false })] : []),
   ]
+  worker.onRoom = (database) => { workers[data.databases.indexOf(database)]?.wake() }
   engine.onCommit = ({ events, jobs: enqueued }) => {
     if (events) for (const one of relays) one.wake()
     if (enqueued) for (const one of workers) one.wake()
@@ -28,8 +29,9 @@ export function startBackground(engine: Engine): { stop(): Promise<void> } {
   return {
     async stop() {
       engine.onCommit = () => {}
+      worker.onRoom = () => {}
       await Promise.all([...relays, ...workers, ...others].map((one) => one.stop()))
-      await worker.idle()
+      await worker.stop()
     },
   }
 }

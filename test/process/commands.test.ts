@@ -43,7 +43,7 @@ test('a dry run applies nothing, a migration everything, once; a file of product
   const directory = await dataDirectory(context)
   const tried = await outcome(directory, ['migrate', '--dry-run'])
   assert.equal(tried.code, 0, tried.stderr)
-  assert.match(tried.stdout, /^would apply {2}tenfold\/001-platform\.sql\n(would apply .*\n)+\d+ files, rolled back\n$/)
+  assert.match(tried.stdout, /^would apply {2}tenfold\/001-runs\.sql\n(would apply .*\n)+\d+ files, rolled back\n$/)
   const real = await outcome(directory, ['migrate'])
   assert.deepEqual([real.code, real.stdout], [0, tried.stdout.replaceAll('would apply', 'applied').replace(', rolled back', '')])
   const again = await outcome(directory, ['migrate'])

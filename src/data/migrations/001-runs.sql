@@ -44,7 +44,8 @@ create table runs (
   primary key (bucket, id)
 );
 create index runs_id on runs (id);
-create index runs_due on runs (priority, due_at) where due_at is not null;
+create index runs_due on runs (priority, due_at) where due_at is not null and deaths = 0;
+create index runs_suspect on runs (due_at) where due_at is not null and deaths > 0;
 create index runs_expires on runs (expires_at) where expires_at is not null;
 create unique index runs_once on runs (bucket, name, once) where once is not null and state = 'waiting';
 
@@ -60,52 +61,8 @@ create table dead (
   died_at timestamptz not null
 );
 
--- Facts, written last in the command that states them. A relay numbers a row after its commit: whoever reads in the order of `seq`
--- skips no transaction that committed late.
-create table outbox (
-  bucket smallint not null,
-  id bigint generated always as identity,
-  seq bigint,
-  event text not null,
-  key text,
-  payload jsonb not null,
-  at timestamptz not null,
-  traceparent text,
-  expires_at timestamptz not null,
-  primary key (bucket, id)
-);
-create index outbox_unnumbered on outbox (id) where seq is null;
-create unique index outbox_seq on outbox (seq);
-create index outbox_expires on outbox (expires_at);
-create sequence outbox_numbers;
-
--- How far each subscriber is; a projection that is rebuilt starts a new generation.
-create table subscribers (
-  name text primary key,
-  position bigint not null default 0,
-  generation integer not null default 0,
-  replay_until bigint not null default 0,
-  epoch integer not null default 0,
-  lease_until timestamptz
-);
-
--- Events that a subscriber failed on, and those of the same key behind them.
-create table parked (
-  subscriber text not null,
-  seq bigint not null,
-  key text not null,
-  tries integer not null,
-  due_at timestamptz not null,
-  last_error text,
-  primary key (subscriber, seq)
-);
-create index parked_key on parked (subscriber, key, seq);
-
 -- When each scheduled job was last enqueued.
 create table schedules (name text primary key, last_at timestamptz not null);
-
--- Files that a command has taken: what stands here is not collected.
-create table files (sha256 text primary key, bytes bigint not null, referenced_at timestamptz not null);
 
 -- Ends a transaction whose writer is no longer the owner of what it writes for: owned is how many rows were still its own.
 create function require_owner(owned bigint, what text) returns void language plpgsql as $$
