@@ -5,17 +5,17 @@ import { leaseMs, runColumns, type RunRow, takeOver } from './row.ts'
 
 /**
  * Takes up to `count` due rows, first by priority, then by time. What is taken is due again when its lease ends, so a worker that
- * died gives its work back by doing nothing. `SKIP LOCKED`: workers do not wait for each other. A row in the midst of which a worker
- * died is a suspect: of those so many beside the others, one at a time, so that the one which kills its workers does not take its
- * neighbours along again and again.
+ * died gives its work back by doing nothing. `SKIP LOCKED`: workers do not wait for each other. A job in the midst of which a worker
+ * died twice is a suspect: of those so many beside the others, one at a time, so that the one which kills its workers does not take
+ * its neighbours along again and again.
  */
 export function takeDue(data: Data, database: Database, count: number, nowMs: number, { not = [], suspects = 1 }: { not?: readonly string[]; suspects?: number } = {}): Promise<RunRow[]> {
   return data.execute<RunRow & Record<string, unknown>>(database, {
     name: 'tenfold_take',
     text: `with due as materialized (
-        select bucket, id from tenfold.runs where due_at <= $1 and deaths = 0 and name <> all($4) order by priority, due_at limit $3 for update skip locked),
+        select bucket, id from tenfold.runs where due_at <= $1 and (deaths = 0 or kind = 'action') and name <> all($4) order by priority, due_at limit $3 for update skip locked),
       suspect as materialized (
-        select bucket, id from tenfold.runs where due_at <= $1 and deaths > 0 and name <> all($4) order by due_at limit $5 for update skip locked)
+        select bucket, id from tenfold.runs where due_at <= $1 and deaths > 0 and kind = 'job' and name <> all($4) order by due_at limit $5 for update skip locked)
       update tenfold.runs set ${takeOver}, due_at = $2, lease_until = $2
       from (select * from due union all select * from suspect) as due where runs.bucket = due.bucket and runs.id = due.id returning ${runColumns}`,
     values: [new Date(nowMs), new Date(nowMs + leaseMs), count, not, suspects],

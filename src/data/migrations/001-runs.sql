@@ -44,8 +44,8 @@ create table runs (
   primary key (bucket, id)
 );
 create index runs_id on runs (id);
-create index runs_due on runs (priority, due_at) where due_at is not null and deaths = 0;
-create index runs_suspect on runs (due_at) where due_at is not null and deaths > 0;
+create index runs_due on runs (priority, due_at) where due_at is not null and (deaths = 0 or kind = 'action');
+create index runs_suspect on runs (due_at) where due_at is not null and deaths > 0 and kind = 'job';
 create index runs_expires on runs (expires_at) where expires_at is not null;
 create unique index runs_once on runs (bucket, name, once) where once is not null and state = 'waiting';
 
