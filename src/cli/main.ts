@@ -6,6 +6,7 @@ import type { Command, Given } from './command.ts'
 import { loadConfig } from './config.ts'
 import { migrateCommand } from './migrate.ts'
 import { rebuildCommand } from './rebuild.ts'
+import { deadCommand, runsCommand } from './runs.ts'
 import { startCommand } from './start.ts'
 import { topologyCommand } from './topology.ts'
 
@@ -15,6 +16,8 @@ const help = `tenfold: one application, from one process to many regions
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
   tenfold rebuild NAME        empty a projection, and let it take all kept events again
+  tenfold runs                what has not ended: list, show, retry, discard
+  tenfold dead                what gave up: list, show, retry, discard
   tenfold topology            print the topology, and check it
   tenfold topology --json     the same for programs
 
@@ -28,7 +31,7 @@ Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not underst
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
-const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, topology: topologyCommand }
+const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, runs: runsCommand, dead: deadCommand, topology: topologyCommand }
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {

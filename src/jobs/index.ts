@@ -1,4 +1,5 @@
 export { ask, type Asked, enqueueStatement } from './enqueue.ts'
+export { discardDead, discardRun, listDead, listRuns, retryDead, retryRun, showDead, showRun } from './inspect.ts'
 export { acknowledgeWith, depth } from './queue.ts'
 export { type KeptRefusal, leaseMs, runColumns, type RunRow, takeOver } from './row.ts'
 export { enqueueScheduled, nextRun } from './schedule.ts'

@@ -92,8 +92,9 @@ export async function putBack(data: Data, database: Database, row: RunRow, dueAt
 export async function bury(data: Data, database: Database, row: RunRow, reason: string, nowMs: number): Promise<void> {
   await data.execute(database, {
     name: 'tenfold_bury',
-    text: `with gone as (delete from tenfold.runs where bucket = $1 and id = $2 and epoch = $3 returning bucket, id, kind, name, input, tries)
-      insert into tenfold.dead (id, bucket, kind, name, input, reason, tries, died_at) select id, bucket, kind, name, input, $4, tries, $5 from gone on conflict do nothing`,
+    text: `with gone as (delete from tenfold.runs where bucket = $1 and id = $2 and epoch = $3 returning *)
+      insert into tenfold.dead (id, bucket, kind, name, input, reason, tries, died_at, fingerprint, caller, priority, started_at, give_up_at, traceparent)
+      select id, bucket, kind, name, input, $4, tries, $5, fingerprint, caller, priority, started_at, give_up_at, traceparent from gone on conflict do nothing`,
     values: [row.bucket, row.id, row.epoch, reason, new Date(nowMs)],
   })
 }

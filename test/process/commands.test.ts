@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ask, customer, type Order, products } from './client.ts'
+import { ask, customer, type Order, products, setGateway } from './client.ts'
 import { processesOf } from './processes.ts'
 import { command, dataDirectory, finished, startShop, until } from './shop.ts'
 import { sql } from './sql.ts'
@@ -24,7 +24,7 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
     const page = await say(name, '--help')
     assert.deepEqual([page.code, page.stderr, page.stdout.includes(words)], [0, '', true], name)
   }
-  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use start, migrate, rebuild, topology, or tenfold --help.\n` })
+  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use start, migrate, rebuild, runs, dead, topology, or tenfold --help.\n` })
   // A slip must not do what was not asked for: `migrate --dryrun` is no migration.
   for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra'], ['rebuild'], ['rebuild', 'one', 'two']]) {
     const refused = await say(...wrong)
@@ -83,4 +83,47 @@ test('a projection is rebuilt beside the running shop, or without it; a name tha
   assert.deepEqual([without, await processesOf(directory)], [{ code: 0, stdout: 'catalogue.bestSellers is empty, and will take its events again at the next start\n', stderr: '' }, []])
   await startShop(directory)
   await until('it is counted once more', async () => (await sold()).join() === '3')
+})
+
+test('runs and dead: what waits and what gave up is listed, shown, tried again, and discarded', async (context) => {
+  const directory = await dataDirectory(context)
+  const shop = await startShop(directory)
+  const say = (...args: string[]) => outcome(directory, args)
+  assert.deepEqual([await say('dead'), await say('runs')].map(({ code, stdout }) => [code, stdout]), [[0, 'nothing is dead\n'], [0, 'nothing is under way\n']])
+  const { token } = await customer(shop, 'ann@example.com')
+  const product = (await products(shop, 100)).find(({ stock }) => stock > 10)
+  await setGateway(shop, 'down')
+  const order = await ask<Order>(`${shop.urls.web}/v1/orders`, { method: 'POST', token, key: 'one', body: { items: [{ productId: product?.id, quantity: 3 }] } })
+  assert.equal(order.body.status, 'processing')
+  const [run] = JSON.parse((await say('runs', '--json')).stdout) as { id: string; name: string; state: string }[]
+  assert.deepEqual([run?.name, run?.state], ['orders.checkout', 'unfinished'])
+  assert.match((await say('runs')).stdout, new RegExp(`^ID +NAME +STATE +TRIES +DUE +LAST ERROR\\n${run?.id} +orders.checkout +unfinished +\\d+ +2`))
+  const shown = JSON.parse((await say('runs', 'show', run?.id ?? '')).stdout) as { input: { customerId: string }; steps: { step: string }[] }
+  assert.ok(shown.input.customerId && shown.steps.some(({ step }) => step === 'catalogue.reserve'))
+  // Given up: the stock comes back, and the order is declined.
+  const discarded = await say('runs', 'discard', run?.id ?? '')
+  assert.deepEqual([discarded.code, discarded.stdout], [0, `${run?.id} is given up, and undone when a worker next looks\n`])
+  await until('it is declined', async () => (await ask<Order>(`${shop.urls.web}/v1/orders/${order.body.id}`, { token })).body.status === 'declined')
+
+  // A job and an event that gave up, as they stand in the table then.
+  await setGateway(shop, 'none')
+  const paid = await ask<Order>(`${shop.urls.web}/v1/orders`, { method: 'POST', token, key: 'two', body: { items: [{ productId: product?.id, quantity: 1 }] } })
+  const sold = () => sql<{ units: string }>(directory, 'select units from catalogue.best_sellers')
+  await until('it is counted, and its mail sent', async () => (await sold()).length === 1 && (await sql(directory, 'select from tenfold.runs where due_at is not null')).length === 0)
+  await sql(directory, `insert into tenfold.dead (id, bucket, kind, name, input, reason, tries, died_at, fingerprint, priority, started_at)
+    select '00000000-0000-8000-8000-000000000001', 0, 'job', 'notifications.confirm', jsonb_build_object('orderId', '${paid.body.id}', 'customerId', customer_id, 'total', total), 'the mail server said no', 12, now(), '', 5, now() from orders.orders where id = '${paid.body.id}'`)
+  await sql(directory, `insert into tenfold.dead (id, bucket, kind, name, input, reason, tries, died_at) select '00000000-0000-8000-8000-000000000002', 0, 'event', 'notifications.confirmation', jsonb_build_object('event', event, 'seq', seq), 'poisoned', 10, now() from tenfold.outbox where event = 'orders.order.paid'`)
+  const dead = JSON.parse((await say('dead', '--json')).stdout) as { id: string; reason: string }[]
+  assert.deepEqual(dead.map(({ reason }) => reason).toSorted(), ['poisoned', 'the mail server said no'])
+  const mails = async () => (await ask<{ subject: string }[]>(`${shop.urls.ops}/mails`)).body.filter(({ subject }) => subject.includes(paid.body.id)).length
+  const before = await mails()
+  for (const { id } of dead) assert.deepEqual(await say('dead', 'retry', id), { code: 0, stdout: `${id} is alive again\n`, stderr: '' })
+  await until('the mail goes out again', async () => await mails() > before)
+  await until('and nothing is left', async () => (await sql(directory, 'select from tenfold.dead union all select from tenfold.parked')).length === 0)
+  const gone = await say('dead', 'discard', '00000000-0000-8000-8000-000000000001')
+  assert.deepEqual([gone.code, gone.stderr], [2, 'tenfold: There is no 00000000-0000-8000-8000-000000000001: the list shows what there is.\n'])
+  for (const wrong of [['runs', 'shoe', 'x'], ['runs', 'show'], ['dead', 'retry', 'x'], ['runs', '--limit', '0']]) {
+    const refused = await say(...wrong)
+    assert.deepEqual([refused.code, refused.stdout], [2, ''], `${wrong.join(' ')}: ${refused.stderr}`)
+  }
 })

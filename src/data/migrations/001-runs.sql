@@ -58,7 +58,14 @@ create table dead (
   input jsonb not null,
   reason text not null,
   tries integer not null,
-  died_at timestamptz not null
+  died_at timestamptz not null,
+  -- Of a run, as it was: one that is tried again is the same, and makes the same ids.
+  fingerprint text,
+  caller jsonb,
+  priority smallint,
+  started_at timestamptz,
+  give_up_at timestamptz,
+  traceparent text
 );
 
 -- When each scheduled job was last enqueued.
