@@ -68,7 +68,7 @@ async function start(topology: SingleTopology, { host, ports, closing, close }: 
   closing.push(() => database.stop())
   const engine = await createEngine({
     app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: { databases: [database.config], pool: { max: 10, waitMs: 2_000 } },
-    dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [] }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
+    dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [], docs: topology.docs ?? true }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
     capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
   })
   closing.push(() => engine.close())

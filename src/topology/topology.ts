@@ -16,6 +16,8 @@ interface Everywhere {
   readonly rateLimit?: { readonly perAddress: Rate } | 'off'
   /** Origins that browsers may call from. */
   readonly cors?: readonly string[]
+  /** Whether `GET /docs` shows the routes to people; true unless told. */
+  readonly docs?: boolean
 }
 
 /** Stage 1: one process with an embedded Postgres. */
