@@ -6,6 +6,7 @@ import type { Command, Given } from './command.ts'
 import { loadConfig } from './config.ts'
 import { migrateCommand } from './migrate.ts'
 import { rebuildCommand } from './rebuild.ts'
+import { routesCommand } from './routes.ts'
 import { startCommand } from './start.ts'
 import { topologyCommand } from './topology.ts'
 
@@ -15,9 +16,10 @@ const help = `tenfold: one application, from one process to many regions
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
   tenfold rebuild NAME        empty a projection, and let it take all kept events again
+  tenfold routes              every route: what serves it, who may call it, its limits
   tenfold topology            print the topology, and check it
-  tenfold topology --json     the same for programs
 
+  --json                      the same for programs, after routes and topology
   --config FILE               which application (tenfold.config.ts unless told)
   --quiet                     no log lines below warnings
   --help                      this page; after a command, that command's
@@ -28,7 +30,7 @@ Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not underst
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
-const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, topology: topologyCommand }
+const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, routes: routesCommand, topology: topologyCommand }
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
