@@ -1,12 +1,21 @@
 import type { CommandOptions, Config, Values } from './config.ts'
 
+/** A command on an application. */
 export interface Command {
   readonly help: string
   /** What it takes; undefined: what the configuration says. */
   readonly options?: CommandOptions
   /** What it takes beside options, each by the word for it in `help`; one that ends with ? may be left out. */
   readonly positionals?: readonly string[]
+  /** Runs before the configuration is loaded. */
+  readonly beforeLoad?: () => void
   run(config: Config, given: Given): Promise<number>
 }
 
-export interface Given { readonly quiet: boolean; readonly values: Values; readonly positionals: readonly string[] }
+export interface Given {
+  readonly quiet: boolean
+  readonly values: Values
+  readonly positionals: readonly string[]
+  /** Where the configuration is. */
+  readonly configPath: string
+}
