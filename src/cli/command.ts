@@ -1,15 +1,23 @@
 import type { CommandOptions, Config, Values } from './config.ts'
 
-/** A command on an application. */
-export interface Command {
+interface Described {
   readonly help: string
   /** What it takes; undefined: what the configuration says. */
   readonly options?: CommandOptions
   /** What it takes beside options, each by the word for it in `help`; one that ends with ? may be left out. */
   readonly positionals?: readonly string[]
+}
+
+/** A command on an application. */
+export interface Command extends Described {
   /** Runs before the configuration is loaded. */
   readonly beforeLoad?: () => void
   run(config: Config, given: Given): Promise<number>
+}
+
+/** A command that has no application yet, or leaves it to another process. */
+export interface LoneCommand extends Described {
+  runAlone(given: Given): Promise<number>
 }
 
 export interface Given {

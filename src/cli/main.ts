@@ -4,9 +4,10 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
 import { checkCommand } from './check.ts'
-import type { Command, Given } from './command.ts'
+import type { Command, Given, LoneCommand } from './command.ts'
 import { loadConfig } from './config.ts'
 import { migrateCommand } from './migrate.ts'
+import { newCommand } from './new.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { routesCommand } from './routes.ts'
 import { startCommand } from './start.ts'
@@ -14,6 +15,7 @@ import { topologyCommand } from './topology.ts'
 
 const help = `tenfold: one application, from one process to many regions
 
+  tenfold new NAME            make a folder with an application of one module that runs at once
   tenfold start               run the application as its topology says; Ctrl-C leaves quietly
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
@@ -33,7 +35,7 @@ Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not underst
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
-const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, routes: routesCommand, check: checkCommand, topology: topologyCommand }
+const commands: Readonly<Record<string, Command | LoneCommand>> = { new: newCommand, start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, routes: routesCommand, check: checkCommand, topology: topologyCommand }
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
@@ -51,16 +53,22 @@ async function main(args: readonly string[]): Promise<number> {
     throw failed('usage', `There is no command ${JSON.stringify(name)}: use ${Object.keys(commands).join(', ')}, or tenfold --help.`)
   }
   const at = tokens.find((token) => token.kind === 'positional')?.index ?? 0
-  const command = commands[name] as Command
+  const command = commands[name] as Command | LoneCommand
   const configPath = resolve(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
+  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
+  const given = { quiet: values.quiet === true, configPath }
+  if ('runAlone' in command) {
+    if (!values.help) return command.runAlone({ ...given, ...ownValues(name, own, command) })
+    process.stdout.write(command.help)
+    return 0
+  }
   command.beforeLoad?.()
   const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
   if (values.help) {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
     return 0
   }
-  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
-  return command.run(config, { quiet: values.quiet === true, configPath, ...ownValues(name, own, { options: config.options ?? {}, ...command }) })
+  return command.run(config, { ...given, ...ownValues(name, own, { options: config.options ?? {}, ...command }) })
 }
 
 /** A slip must not do what was not asked for: what a command does not know, or lacks, is refused. */
