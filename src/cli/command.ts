@@ -17,6 +17,8 @@ export interface Command extends Described {
 
 /** A command that has no application yet, or leaves it to another process. */
 export interface LoneCommand extends Described {
+  /** What stands behind it on the command line is another command's, and looked at there. */
+  readonly passesOn?: true
   runAlone(given: Given): Promise<number>
 }
 
@@ -26,4 +28,6 @@ export interface Given {
   readonly positionals: readonly string[]
   /** Where the configuration is. */
   readonly configPath: string
+  /** What stands behind the command, as it stands there. */
+  readonly rest: readonly string[]
 }

@@ -6,6 +6,7 @@ import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
 import { checkCommand } from './check.ts'
 import type { Command, Given, LoneCommand } from './command.ts'
 import { loadConfig } from './config.ts'
+import { devCommand } from './dev.ts'
 import { migrateCommand } from './migrate.ts'
 import { newCommand } from './new.ts'
 import { rebuildCommand } from './rebuild.ts'
@@ -16,6 +17,7 @@ import { topologyCommand } from './topology.ts'
 const help = `tenfold: one application, from one process to many regions
 
   tenfold new NAME            make a folder with an application of one module that runs at once
+  tenfold dev                 run the application, and start it again at every change; the database stays
   tenfold start               run the application as its topology says; Ctrl-C leaves quietly
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
@@ -35,7 +37,7 @@ Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not underst
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
-const commands: Readonly<Record<string, Command | LoneCommand>> = { new: newCommand, start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, routes: routesCommand, check: checkCommand, topology: topologyCommand }
+const commands: Readonly<Record<string, Command | LoneCommand>> = { new: newCommand, dev: devCommand, start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, routes: routesCommand, check: checkCommand, topology: topologyCommand }
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
@@ -56,9 +58,9 @@ async function main(args: readonly string[]): Promise<number> {
   const command = commands[name] as Command | LoneCommand
   const configPath = resolve(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
   const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
-  const given = { quiet: values.quiet === true, configPath }
+  const given = { quiet: values.quiet === true, configPath, rest: [...values.quiet === true ? ['--quiet'] : [], ...own] }
   if ('runAlone' in command) {
-    if (!values.help) return command.runAlone({ ...given, ...ownValues(name, own, command) })
+    if (!values.help) return command.runAlone({ ...given, ...command.passesOn ? { values: {}, positionals: [] } : ownValues(name, own, command) })
     process.stdout.write(command.help)
     return 0
   }

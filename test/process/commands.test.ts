@@ -18,13 +18,13 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   const say = (...args: string[]) => outcome(directory, args)
   const help = await say('--help')
   assert.deepEqual([help.code, help.stderr], [0, ''])
-  for (const word of ['tenfold new', 'tenfold start', 'tenfold migrate --dry-run', 'tenfold rebuild', 'tenfold routes', 'tenfold check', 'tenfold topology', '--config', 'Exit codes']) assert.ok(help.stdout.includes(word), word)
+  for (const word of ['tenfold new', 'tenfold dev', 'tenfold start', 'tenfold migrate --dry-run', 'tenfold rebuild', 'tenfold routes', 'tenfold check', 'tenfold topology', '--config', 'Exit codes']) assert.ok(help.stdout.includes(word), word)
   assert.deepEqual(await say(), { ...help, code: 2 })
   for (const [name, words] of [['start', '--data FILE'], ['migrate', '--dry-run']] as const) {
     const page = await say(name, '--help')
     assert.deepEqual([page.code, page.stderr, page.stdout.includes(words)], [0, '', true], name)
   }
-  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use new, start, migrate, rebuild, routes, check, topology, or tenfold --help.\n` })
+  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use new, dev, start, migrate, rebuild, routes, check, topology, or tenfold --help.\n` })
   // A slip must not do what was not asked for: `migrate --dryrun` is no migration.
   for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra'], ['rebuild'], ['rebuild', 'one', 'two']]) {
     const refused = await say(...wrong)
