@@ -40,7 +40,7 @@ export default defineConfig({
     if (wanted) await call(makeAdmin, wanted)
   },
   ready: ({ web, ops }) => [
-    `the shop   ${web}/v1/products   (${web}/openapi.json lists every route)`,
+    `the shop   ${web}/v1/products   (${web}/docs shows every route)`,
     `for ops    ${ops}/readyz   ${ops}/metrics   ${ops}/mails`,
     `try        curl '${web}/v1/products?limit=3&q=lamp'`,
   ],

@@ -78,7 +78,7 @@ function verbs(module: ModuleDefinition): object {
     }),
     lookup: (name: string, options: CommonOptions) => needsHandler(module, name, { handle: procedure('lookup', name, options, {}) }),
     action: (name: string, options: CommonOptions & { backstop: { after: Duration; giveUpAfter: Duration; undo: Handler } | { none: string } }) => needsHandler(module, name, {
-      handle: procedure('action', name, options, { action: { backstop: backstopOf(options.backstop) } }),
+      handle: procedure('action', name, options, { action: { backstop: backstopOf(options.backstop), none: 'none' in options.backstop ? options.backstop.none : undefined } }),
     }),
     job: (name: string, options: { input: Schema; timeout: Duration; tries: number; cron?: string; concurrency?: number; shardKey?: string }) => {
       const job = (as: JobDefinition['as']) => (run: Handler) => add(module, module.jobs, name, makeJob(module, name, as, options, run))
@@ -156,6 +156,7 @@ function cachePolicy(cache: Cache<any>, output: Schema, name: string): CachePoli
   return {
     ttlMs: milliseconds(cache.ttl, `${name}'s cache.ttl`), staleForMs: cache.staleFor ? milliseconds(cache.staleFor) : 0, negativeMs: cache.negative ? milliseconds(cache.negative) : 0,
     invalidatedBy: 'none' in cache.invalidatedBy ? [] : cache.invalidatedBy as unknown as readonly Invalidation[], // `When` is the public face of Invalidation
+    none: 'none' in cache.invalidatedBy ? cache.invalidatedBy.none : undefined,
     schemaHash: fingerprint(jsonSchema(output)).slice(0, 8),
   }
 }

@@ -28,7 +28,7 @@ export type ShardRule =
 
 /** One rule of a cached query: at that event, entries whose input has these fields are wrong; `{}` means all. */
 export interface Invalidation { readonly event: string; readonly fields: (payload: unknown) => readonly Readonly<Record<string, unknown>>[] }
-export interface CachePolicy { readonly ttlMs: number; readonly staleForMs: number; readonly negativeMs: number; readonly invalidatedBy: readonly Invalidation[]; readonly schemaHash: string }
+export interface CachePolicy { readonly ttlMs: number; readonly staleForMs: number; readonly negativeMs: number; readonly invalidatedBy: readonly Invalidation[]; /** Why time alone will do, where no event is named. */ readonly none: string | undefined; readonly schemaHash: string }
 
 export type Handler = (ctx: any, input: any) => Promise<unknown>
 
@@ -49,7 +49,7 @@ export interface ProcedureDefinition {
   readonly run: Handler
   readonly query?: QueryRules
   readonly command?: { readonly isolation: 'repeatable read' | 'read committed'; readonly files: boolean }
-  readonly action?: { readonly backstop: Backstop | undefined }
+  readonly action?: { readonly backstop: Backstop | undefined; /** Why there is none. */ readonly none: string | undefined }
   readonly operation?: OperationRules
 }
 export interface QueryRules {

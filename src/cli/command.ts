@@ -1,12 +1,33 @@
 import type { CommandOptions, Config, Values } from './config.ts'
 
-export interface Command {
+interface Described {
   readonly help: string
   /** What it takes; undefined: what the configuration says. */
   readonly options?: CommandOptions
   /** What it takes beside options, each by the word for it in `help`; one that ends with ? may be left out. */
   readonly positionals?: readonly string[]
+}
+
+/** A command on an application. */
+export interface Command extends Described {
+  /** Runs before the configuration is loaded. */
+  readonly beforeLoad?: () => void
   run(config: Config, given: Given): Promise<number>
 }
 
-export interface Given { readonly quiet: boolean; readonly values: Values; readonly positionals: readonly string[] }
+/** A command that has no application yet, or leaves it to another process. */
+export interface LoneCommand extends Described {
+  /** What stands behind it on the command line is another command's, and looked at there. */
+  readonly passesOn?: true
+  runAlone(given: Given): Promise<number>
+}
+
+export interface Given {
+  readonly quiet: boolean
+  readonly values: Values
+  readonly positionals: readonly string[]
+  /** Where the configuration is. */
+  readonly configPath: string
+  /** What stands behind the command, as it stands there. */
+  readonly rest: readonly string[]
+}

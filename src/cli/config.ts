@@ -1,5 +1,5 @@
-import { pathToFileURL } from 'node:url'
-import { resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { relative, resolve } from 'node:path'
 import type { App } from '../app/index.ts'
 import { failed, isTenfoldError } from '../base/index.ts'
 import type { Running, RunOptions } from '../runtime/index.ts'
@@ -39,6 +39,12 @@ export async function loadConfig(path: string): Promise<Config> {
   } catch (error) {
     if (isTenfoldError(error)) throw error
     const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' && String(error).includes(url.pathname)
-    throw failed('usage', missing ? `There is no ${path}: run tenfold where your tenfold.config.ts is, or name it with --config.` : `${path} cannot be loaded: ${(error as Error).message}`, { cause: error })
+    throw failed('usage', missing ? `There is no ${path}: run tenfold where your tenfold.config.ts is, or name it with --config.` : `${path} cannot be loaded: ${placeOf(error as Error)}${(error as Error).message}`, { cause: error })
   }
+}
+
+/** Where in the sources it went wrong, as `app.ts:24: `; empty where Node does not say. */
+function placeOf({ stack = '' }: Error): string {
+  const [, url, line] = /^(file:\/\/.+?):(\d+)\n/.exec(stack) ?? /\(?(file:\/\/[^\s)]+?):(\d+):\d+\)?$/m.exec(stack) ?? []
+  return url === undefined ? '' : `${relative(process.cwd(), fileURLToPath(url))}:${line}: `
 }

@@ -1,26 +1,35 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
-import type { Command, Given } from './command.ts'
+import { checkCommand } from './check.ts'
+import type { Command, Given, LoneCommand } from './command.ts'
 import { loadConfig } from './config.ts'
+import { devCommand } from './dev.ts'
 import { migrateCommand } from './migrate.ts'
+import { newCommand } from './new.ts'
 import { rebuildCommand } from './rebuild.ts'
+import { routesCommand } from './routes.ts'
 import { deadCommand, runsCommand } from './runs.ts'
 import { startCommand } from './start.ts'
 import { topologyCommand } from './topology.ts'
 
 const help = `tenfold: one application, from one process to many regions
 
+  tenfold new NAME            make a folder with an application of one module that runs at once
+  tenfold dev                 run the application, and start it again at every change; the database stays
   tenfold start               run the application as its topology says; Ctrl-C leaves quietly
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
   tenfold rebuild NAME        empty a projection, and let it take all kept events again
+  tenfold routes              every route: what serves it, who may call it, its limits
+  tenfold check               what the compiler cannot see: files never imported, refusals without a reason, what cannot be split
   tenfold runs                what has not ended: list, show, retry, discard
   tenfold dead                what gave up: list, show, retry, discard
   tenfold topology            print the topology, and check it
-  tenfold topology --json     the same for programs
 
+  --json                      the same for programs, after routes, check, runs, dead and topology
   --config FILE               which application (tenfold.config.ts unless told)
   --quiet                     no log lines below warnings
   --help                      this page; after a command, that command's
@@ -31,7 +40,7 @@ Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not underst
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
-const commands: Readonly<Record<string, Command>> = { start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, runs: runsCommand, dead: deadCommand, topology: topologyCommand }
+const commands: Readonly<Record<string, Command | LoneCommand>> = { new: newCommand, dev: devCommand, start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, routes: routesCommand, check: checkCommand, runs: runsCommand, dead: deadCommand, topology: topologyCommand }
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
@@ -49,18 +58,26 @@ async function main(args: readonly string[]): Promise<number> {
     throw failed('usage', `There is no command ${JSON.stringify(name)}: use ${Object.keys(commands).join(', ')}, or tenfold --help.`)
   }
   const at = tokens.find((token) => token.kind === 'positional')?.index ?? 0
-  const command = commands[name] as Command
+  const command = commands[name] as Command | LoneCommand
+  const configPath = resolve(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
+  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
+  const given = { quiet: values.quiet === true, configPath, rest: [...values.quiet === true ? ['--quiet'] : [], ...own] }
+  if ('runAlone' in command) {
+    if (!values.help) return command.runAlone({ ...given, ...command.passesOn ? { values: {}, positionals: [] } : ownValues(name, own, command) })
+    process.stdout.write(command.help)
+    return 0
+  }
+  command.beforeLoad?.()
   const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
   if (values.help) {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
     return 0
   }
-  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
-  return command.run(config, { quiet: values.quiet === true, ...ownValues(name, own, { options: config.options ?? {}, ...command }) })
+  return command.run(config, { ...given, ...ownValues(name, own, { options: config.options ?? {}, ...command }) })
 }
 
 /** A slip must not do what was not asked for: what a command does not know, or lacks, is refused. */
-function ownValues(name: string, args: readonly string[], { options = {}, positionals: wanted = [] }: Pick<Command, 'options' | 'positionals'>): Omit<Given, 'quiet'> {
+function ownValues(name: string, args: readonly string[], { options = {}, positionals: wanted = [] }: Pick<Command, 'options' | 'positionals'>): Pick<Given, 'values' | 'positionals'> {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, strict: true, allowPositionals: wanted.length > 0 })
     if (positionals.length > wanted.length) throw failed('usage', `tenfold ${name} takes ${wanted.join(' ')}, and ${JSON.stringify(positionals[wanted.length])} is one too many.`)

@@ -3,7 +3,7 @@ import type { Database } from '../data/index.ts'
 import { discardDead, discardRun, listDead, listRuns, retryDead, retryRun, showDead, showRun } from '../jobs/index.ts'
 import { attach, type Attached } from '../runtime/index.ts'
 import type { Command, Given } from './command.ts'
-import { table } from './table.ts'
+import { columns } from './table.ts'
 
 const shownMax = 200
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -90,7 +90,7 @@ async function onData(app: Parameters<typeof attach>[0], topology: Parameters<ty
 async function list(attached: Attached, kind: Kind, limit: number, json: boolean): Promise<number> {
   const found = (await Promise.all(attached.data.databases.map((database) => kind.list(attached, limit, database)))).flat().slice(0, limit)
   if (json) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
-  else process.stdout.write(found.length === 0 ? `${kind.none}\n` : `${table(kind.columns, found.map(kind.row))}\n`)
+  else process.stdout.write(found.length === 0 ? `${kind.none}\n` : columns([kind.columns, ...found.map(kind.row)]))
   return 0
 }
 
@@ -103,5 +103,5 @@ function limitOf(value: string | boolean | undefined): number {
 
 /** One line, and not a long one: the rest is for `show`. */
 function text(value: unknown): string {
-  return value === null || value === undefined ? '-' : String(value).replaceAll(/\s+/g, ' ').replace(/(\d\d:\d\d:\d\d)\.\d+Z$/, '$1Z').slice(0, 120)
+  return value === null || value === undefined ? '' : String(value).replaceAll(/\s+/g, ' ').replace(/(\d\d:\d\d:\d\d)\.\d+Z$/, '$1Z').slice(0, 120)
 }

@@ -2,6 +2,7 @@ import { systemClock } from '../base/index.ts'
 import type { LogLevel } from '../observe/index.ts'
 import { run } from '../runtime/index.ts'
 import type { Command } from './command.ts'
+import { supervisorOf } from './supervised.ts'
 
 /** How long a process may take to leave before it is ended the hard way, in milliseconds. */
 const leaveMs = 30_000
@@ -16,28 +17,32 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
     const began = systemClock.monotonic()
     const say = (text: string) => process.stderr.write(`  ${text}\n`)
     const interrupt = leaving()
+    const supervisor = supervisorOf()
+    supervisor?.onGone(interrupt.hear)
     let ready = false
     try {
       await config.check?.({ values })
       const running = await run(config.app, config.topology, {
-        status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, values }) } : {}),
+        status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(supervisor ? { hold: supervisor.hold } : {}), ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, values }) } : {}),
       })
-      for (const line of config.ready?.(running.urls) ?? []) say(line)
+      if (!supervisor) for (const line of config.ready?.(running.urls) ?? []) say(line)
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at ${running.urls.web} (ops ${running.urls.ops})\n`)
       ready = true
+      supervisor?.ready()
       await Promise.race([interrupt.asked, running.stopped])
-      say('leaving: finishing what was taken')
+      if (!supervisor) say('leaving: finishing what was taken')
       await running.stop()
       await running.stopped
-      say('left')
+      if (!supervisor) say('left')
       return 0
     } catch (error) {
       // Ctrl-C reaches what the start had under way, too: whatever that says then, this is why.
       if (ready || !interrupt.signal.aborted) throw error
-      say('interrupted before it was ready; nothing is left running')
+      if (!supervisor) say('interrupted before it was ready; nothing is left running')
       return 130
     } finally {
       interrupt.done()
+      supervisor?.close()
     }
   },
 }
@@ -53,7 +58,7 @@ function logLevel(quiet: boolean): LogLevel {
 const echoMs = 1_000
 
 /** The first signal asks, a later one insists. */
-function leaving(): { readonly asked: Promise<void>; readonly signal: AbortSignal; done(): void } {
+function leaving(): { readonly asked: Promise<void>; readonly signal: AbortSignal; hear(): void; done(): void } {
   const { promise: asked, resolve } = Promise.withResolvers<void>()
   const controller = new AbortController()
   let first: number | undefined
@@ -69,5 +74,5 @@ function leaving(): { readonly asked: Promise<void>; readonly signal: AbortSigna
   }
   process.on('SIGINT', hear)
   process.on('SIGTERM', hear)
-  return { asked, signal: controller.signal, done: () => { process.off('SIGINT', hear); process.off('SIGTERM', hear) } }
+  return { asked, signal: controller.signal, hear, done: () => { process.off('SIGINT', hear); process.off('SIGTERM', hear) } }
 }

@@ -1,6 +1,6 @@
-/** Rows as columns of a fixed width, each as wide as its widest value; the last one as it is. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows]
-  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
-  return all.map((row) => row.map((value, column) => column === row.length - 1 ? value : value.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
+/** Lines of cells under each other, two spaces apart; what is empty is a hyphen. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const cells = rows.map((row) => row.map((cell) => cell === '' ? '-' : cell))
+  const widths = (cells[0] ?? []).map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)))
+  return cells.map((row) => `${row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd()}\n`).join('')
 }

@@ -43,13 +43,13 @@ function write(answer: unknown): { text: string; etag: string } {
   return made
 }
 
-/** A text that stays the same as long as the process runs: its tag is computed once. */
-export function tagged(text: string): (request: FastifyRequest, reply: FastifyReply) => FastifyReply {
-  const etag = tagOf(text)
-  return (request, reply) => isKnown(request, reply, etag) ? reply.code(304).send() : reply.header('content-type', json).send(text)
+/** What stays the same as long as the process runs: its tag is computed once. */
+export function tagged(body: string | Buffer, type = json): (request: FastifyRequest, reply: FastifyReply) => FastifyReply {
+  const etag = tagOf(body)
+  return (request, reply) => isKnown(request, reply, etag) ? reply.code(304).send() : reply.header('content-type', type).send(body)
 }
 
-function tagOf(text: string): string { return `"${hash('sha256', text, 'base64url').slice(0, 27)}"` }
+function tagOf(text: string | Buffer): string { return `"${hash('sha256', text, 'base64url').slice(0, 27)}"` }
 
 /** Tells the tag, and whether the client has what it stands for (RFC 9110, section 13.1.2: weak comparison). */
 function isKnown(request: FastifyRequest, reply: FastifyReply, etag: string): boolean {

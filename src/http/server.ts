@@ -10,6 +10,7 @@ import { observer } from './access.ts'
 import { answerer, limitHeaders, securityHeaders, tagged } from './answer.ts'
 import { arrival, parseJson } from './arrive.ts'
 import { cursorsOf } from './cursors.ts'
+import { serveDocs } from './docs.ts'
 import { notServed } from './not-served.ts'
 import { openApi } from './openapi.ts'
 import { positionTokens, type PositionTokens } from './positions.ts'
@@ -27,6 +28,8 @@ export interface HttpOptions {
   readonly idleMs?: number
   /** Connections at most (10,000): one more is closed at once. An idle one costs some 20 KiB. */
   readonly connectionsMax?: number
+  /** Whether `GET /docs` shows people what `/openapi.json` tells programs; true unless told. */
+  readonly docs?: boolean
 }
 
 const headerBytesMax = 16 * 1024
@@ -54,6 +57,7 @@ export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDe
   const description = tagged(JSON.stringify(openApi(platform.app)))
   server.get('/openapi.json', async (request, reply) => description(request, reply.header('cache-control', 'no-cache')))
   if (platform.app.mount.public) await server.register(platform.app.mount.public)
+  if (options.docs ?? true) serveDocs(server, platform.app.name)
   return server
 }
 

@@ -41,6 +41,12 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   }
 }
 
+/** The data directory that another process has opened, and lets this one work in. */
+export async function lentDataDirectory(path: string): Promise<DataDirectory> {
+  const directory = await realpath(path)
+  return { path: directory, file: (name) => join(directory, name), async release() {} }
+}
+
 /** A home directory, or a checkout, is no place to scatter a database in. */
 async function refuseForeign(directory: string): Promise<void> {
   const names = await readdir(directory)

@@ -3,6 +3,7 @@ import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
 import { deriveKey, failed, resolveSecret, systemClock } from '../base/index.ts'
 import { type AppliedFile, type DatabaseConfig, migrate } from '../data/index.ts'
 import type { Logs } from '../observe/index.ts'
+import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres, type PostgresServer } from '../ops/rig/postgres.ts'
 import type { Topology } from '../topology/index.ts'
 import { masterSecret, openDataDirectory } from './data-directory.ts'
@@ -17,20 +18,35 @@ export interface Embedded {
 /** A server that ends by itself more often than this in a minute is not brought back. */
 const restartsMax = 5
 
-/** Stage 1's database: an embedded Postgres, migrated, and started again when it dies. */
-export async function startEmbedded(options: { app: AppDefinition; directory: string; secret: Uint8Array; logs: Logs; status: (text: string) => void; signal?: AbortSignal }): Promise<Embedded> {
-  const { app, directory, secret, logs, status, signal } = options
-  let server = await startPostgres({ directory, onStatus: status })
+/** Stage 1's database: an embedded Postgres, migrated, and started again when it dies; or one that another process keeps. */
+export async function startEmbedded(options: { app: AppDefinition; directory: string; secret: Uint8Array; logs: Logs; status: (text: string) => void; held?: PostgresAddress | undefined; signal?: AbortSignal }): Promise<Embedded> {
+  const { app, secret, signal } = options
+  const server = options.held ? keptElsewhere(options.held) : await keepPostgres(options)
   const { name, application } = namesOf(app, secret)
-  const admin = { host: server.host, port: server.port, user: server.user, password: server.password }
   try {
     signal?.throwIfAborted()
-    await migrateOn(server, options)
+    await migrateOn(server.address, options)
     signal?.throwIfAborted()
   } catch (error) {
     await server.stop()
     throw error
   }
+  server.guard()
+  return { config: { name, primary: { host: server.address.host, port: server.address.port, ...application, database: name }, replicas: [] }, lost: server.lost, stop: server.stop }
+}
+
+export interface KeptPostgres {
+  readonly address: PostgresAddress
+  /** From now on it is started again when it dies. */
+  guard(): void
+  readonly lost: Embedded['lost']
+  stop(): Promise<void>
+}
+
+/** Starts Postgres on that directory; guarded, it is started again at the same address, until it dies too often. */
+export async function keepPostgres({ directory, logs, status }: { directory: string; logs: Logs; status: (text: string) => void }): Promise<KeptPostgres> {
+  let server = await startPostgres({ directory, onStatus: status })
+  const { host, port, user, password } = server
   let stopping = false
   const { promise: lost, resolve: giveUp } = Promise.withResolvers<Error>()
   const watch = async (current: PostgresServer, earlier: number): Promise<void> => {
@@ -41,18 +57,17 @@ export async function startEmbedded(options: { app: AppDefinition; directory: st
     const restarts = systemClock.monotonic() - since > 60_000 ? 0 : earlier
     if (restarts >= restartsMax) return giveUp(failed('start', `Postgres ended ${restarts + 1} times by itself. Its last words: ${log}`))
     try {
-      server = await startPostgres({ directory, port: admin.port })
+      server = await startPostgres({ directory, port })
       void watch(server, restarts + 1)
     } catch (error) {
       giveUp(error as Error)
     }
   }
-  void watch(server, 0)
-  return {
-    config: { name, primary: { host: admin.host, port: admin.port, ...application, database: name }, replicas: [] },
-    lost,
-    async stop() { stopping = true; await server.stop() },
-  }
+  return { address: { host, port, user, password }, lost, guard: () => { void watch(server, 0) }, async stop() { stopping = true; await server.stop() } }
+}
+
+function keptElsewhere(address: PostgresAddress): KeptPostgres {
+  return { address, lost: new Promise(() => {}), guard() {}, async stop() {} }
 }
 
 /** The database's name, and the role that the application runs as. */
@@ -60,7 +75,7 @@ export function namesOf(app: AppDefinition, secret: Uint8Array) {
   return { name: app.name.replaceAll(/\W+/g, '_').toLowerCase(), application: { user: 'tenfold_app', password: deriveKey(secret, 'database role').toString('hex') } }
 }
 
-function migrateOn(server: PostgresServer, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {
+function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {
   const { name, application } = namesOf(app, secret)
   const admin = { host: server.host, port: server.port, user: server.user, password: server.password, database: name }
   return migrate({ admin, create: true, dryRun, application, modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })

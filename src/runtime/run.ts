@@ -10,8 +10,9 @@ import { deadlineIn } from '../resilience/index.ts'
 import { assertTopology, type SingleTopology, type Topology } from '../topology/index.ts'
 import { startBackground } from './background.ts'
 import { createEngine, type Engine } from './engine.ts'
-import { masterSecret, openDataDirectory } from './data-directory.ts'
+import { lentDataDirectory, masterSecret, openDataDirectory } from './data-directory.ts'
 import { startEmbedded } from './embedded.ts'
+import type { PostgresAddress } from './hold.ts'
 import { assertPortFree } from './ports.ts'
 import { readinessChecks } from './readiness.ts'
 
@@ -21,6 +22,8 @@ export interface RunOptions {
   readonly logLevel?: LogLevel
   /** Runs once the data directory is ours, before anything is started in it: such as what plays the world outside. Closed last. */
   readonly before?: (place: { readonly directory: string }) => Promise<{ close(): Promise<void> }>
+  /** Asked first, where another process holds the data directory, runs its Postgres, and starts us anew when we have left: then nobody is asked to go first. */
+  readonly hold?: (directory: string) => Promise<PostgresAddress>
   /** Aborted: the start goes no further, and leaves nothing running and nothing half made. */
   readonly signal?: AbortSignal
   /** Runs after the migrations, before the first request: such as filling an empty catalogue. */
@@ -42,34 +45,36 @@ export async function run(app: App<any, any, any>, topology: Topology<any>, opti
   const definition = appDefinition(app)
   assertTopology(definition, topology)
   if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: this version starts stage single; the topology itself is valid.`)
+  const place = resolve(topology.data ?? '.tenfold')
+  const held = await options.hold?.(place)
   const { host, ports } = { host: topology.host ?? '127.0.0.1', ports: topology.ports ?? { web: 3000, ops: 3001 } }
   await assertPortFree(host, ports.web, 'PORT')
   await assertPortFree(host, ports.ops, 'OPS_PORT')
   const closing: (() => Promise<void>)[] = []
   const close = async () => { for (const end of closing.splice(0).toReversed()) await end() }
   try {
-    return await start(topology, { host, ports, closing, close }, definition, options)
+    return await start(topology, { host, ports, place, held, closing, close }, definition, options)
   } catch (error) {
     await close()
     throw error
   }
 }
 
-interface Place { host: string; ports: { web: number; ops: number }; closing: (() => Promise<void>)[]; close: () => Promise<void> }
+interface Place { host: string; ports: { web: number; ops: number }; place: string; held: PostgresAddress | undefined; closing: (() => Promise<void>)[]; close: () => Promise<void> }
 
-async function start(topology: SingleTopology, { host, ports, closing, close }: Place, app: ReturnType<typeof appDefinition>, { status = () => {}, logLevel = 'info', before, prepare, signal }: RunOptions): Promise<Running> {
-  const directory = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
+async function start(topology: SingleTopology, { host, ports, place, held, closing, close }: Place, app: ReturnType<typeof appDefinition>, { status = () => {}, logLevel = 'info', before, prepare, signal }: RunOptions): Promise<Running> {
+  const directory = held ? await lentDataDirectory(place) : await openDataDirectory(place)
   closing.push(() => directory.release())
   const secret = topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path)
   const logs = createLogs({ level: logLevel })
   const outside = await before?.({ directory: directory.path })
   if (outside) closing.push(() => outside.close())
-  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status, ...(signal ? { signal } : {}) })
+  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status, held, ...(signal ? { signal } : {}) })
   closing.push(() => database.stop())
   const engine = await createEngine({
     app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: { databases: [database.config], pool: { max: 10, waitMs: 2_000 } },
     ...(topology.tracing ? { tracing: { endpoint: resolveSecret(topology.tracing.endpoint, 'tracing.endpoint'), share: topology.tracing.share ?? 0.1 } } : {}),
-    dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [] }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
+    dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [], docs: topology.docs ?? true }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
     capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
   })
   closing.push(() => engine.close())
@@ -79,7 +84,7 @@ async function start(topology: SingleTopology, { host, ports, closing, close }: 
   let draining = false
   const ops = await createOpsServer(engine.platform, readinessChecks(engine), () => draining)
   const background = startBackground(engine)
-  closing.push(() => ops.close(), () => background.stop(), () => leave(engine.server))
+  closing.push(() => ops.close(), () => background.stop(), () => leave(engine.server, held ? 0 : lameDuckMs))
   await listen(engine.server, host, ports.web, 'PORT')
   await listen(ops, host, ports.ops, 'OPS_PORT')
   const stop = once(async () => {
@@ -100,10 +105,10 @@ const stalledMs = 8_000
 const lameDuckMs = 1_000
 
 /** Lets clients go, takes no new connection, answers what is on its way, and then cuts off who does not go on. */
-async function leave(server: FastifyInstance): Promise<void> {
+async function leave(server: FastifyInstance, lettingGoMs: number): Promise<void> {
   server.lameDuck.on = true
   const open = await new Promise<number>((count) => { server.server.getConnections((_error, connections) => { count(connections ?? 0) }) })
-  if (open > 0) await systemClock.sleep(lameDuckMs)
+  if (open > 0) await systemClock.sleep(lettingGoMs)
   const cancel = systemClock.after(stalledMs, () => server.server.closeAllConnections())
   await server.close()
   cancel()

@@ -16,7 +16,7 @@ const secret = /^(env|file|vault):./
 const text: JsonSchema = jsonSchema(t.String())
 const shape: JsonSchema = {
   type: 'object', required: ['stage'],
-  properties: { stage: { enum: stages.map(({ name }) => name) } as JsonSchema, host: text, data: {}, ports: { type: 'object', properties: { web: port(), ops: port() }, required: ['web', 'ops'], additionalProperties: false } as JsonSchema, cors: { type: 'array', items: text } },
+  properties: { stage: { enum: stages.map(({ name }) => name) } as JsonSchema, host: text, data: {}, ports: { type: 'object', properties: { web: port(), ops: port() }, required: ['web', 'ops'], additionalProperties: false } as JsonSchema, cors: { type: 'array', items: text }, docs: jsonSchema(t.Boolean()) },
 }
 const checkShape = validator(shape, 'The topology')
 

@@ -18,6 +18,8 @@ interface Everywhere {
   readonly tracing?: { readonly endpoint: string; readonly share?: number }
   /** Origins that browsers may call from. */
   readonly cors?: readonly string[]
+  /** Whether `GET /docs` shows the routes to people; true unless told. */
+  readonly docs?: boolean
 }
 
 /** Stage 1: one process with an embedded Postgres. */

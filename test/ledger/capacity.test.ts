@@ -14,7 +14,7 @@ const gates = { narrow: Promise.withResolvers<null>(), held: Promise.withResolve
 const few = work.dependency('few', { timeout: '5s', atMost: { running: 2, waiting: 1 }, config: [] })
 const narrowly = few.operation('narrowly', { input: t.Object({}), output: t.Null() }).handle(() => gates.narrow.promise).fallback({ none: 'a test' })
 const narrow = work.lookup('narrow', { input: t.Object({}), output: t.Null() }).handle((ctx) => ctx.call(narrowly, {}))
-const once = work.command('once', { input: t.Object({}), output: t.Null(), timeout: '500ms' }).handle(async (ctx) => {
+const once = work.command('once', { input: t.Object({}), output: t.Null(), timeout: '3s' }).handle(async (ctx) => {
   await ctx.db.sql`select 1`
   gates.holding.resolve()
   return gates.held.promise
@@ -47,7 +47,7 @@ test('7 sheds, not sinks: over capacity the excess is turned away at once, what 
 })
 
 test('6 everything bounded: what is larger, longer or more than its limit is refused with a typed error', async () => {
-  await using running = await testApp(app, { pool: { max: 1, waitMs: 100 } })
+  await using running = await testApp(app, { pool: { max: 1, waitMs: 800 } })
   const { server } = running.engine
   const ask = async (method: 'GET' | 'POST', url: string, more: { headers?: Record<string, string>; payload?: object } = {}) => {
     const answer = await server.inject({ method, url, ...more })

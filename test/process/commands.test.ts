@@ -18,19 +18,27 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   const say = (...args: string[]) => outcome(directory, args)
   const help = await say('--help')
   assert.deepEqual([help.code, help.stderr], [0, ''])
-  for (const word of ['tenfold start', 'tenfold migrate --dry-run', 'tenfold rebuild', 'tenfold topology', '--config', 'Exit codes']) assert.ok(help.stdout.includes(word), word)
+  for (const word of ['tenfold new', 'tenfold dev', 'tenfold start', 'tenfold migrate --dry-run', 'tenfold rebuild', 'tenfold routes', 'tenfold check', 'tenfold topology', '--config', 'Exit codes']) assert.ok(help.stdout.includes(word), word)
   assert.deepEqual(await say(), { ...help, code: 2 })
   for (const [name, words] of [['start', '--data FILE'], ['migrate', '--dry-run']] as const) {
     const page = await say(name, '--help')
     assert.deepEqual([page.code, page.stderr, page.stdout.includes(words)], [0, '', true], name)
   }
-  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use start, migrate, rebuild, runs, dead, topology, or tenfold --help.\n` })
+  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use new, dev, start, migrate, rebuild, routes, check, runs, dead, topology, or tenfold --help.\n` })
   // A slip must not do what was not asked for: `migrate --dryrun` is no migration.
   for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra'], ['rebuild'], ['rebuild', 'one', 'two']]) {
     const refused = await say(...wrong)
     assert.deepEqual([refused.code, refused.stdout], [2, ''], `${wrong.join(' ')}: ${refused.stderr}`)
     assert.match(refused.stderr, /^tenfold: [^\n]+\.\n$/, wrong.join(' '))
   }
+  const routes = await say('routes')
+  assert.deepEqual([routes.code, routes.stderr], [0, ''])
+  assert.match(routes.stdout, /^METHOD {2,}PATH {2,}KIND [^]*\nPOST {2,}\/v1\/orders {2,}action {2,}orders\.checkout {2,}signed in {2,}\S[^\n]* {2,}required\n/)
+  const rows = JSON.parse((await say('routes', '--json')).stdout) as { path: string }[]
+  assert.equal(rows.length, routes.stdout.trim().split('\n').length - 1)
+  const checked = await say('check')
+  assert.deepEqual([checked.code, checked.stderr], [0, ''])
+  assert.match(checked.stdout, /^(note {2}.*\n)+shop: no faults, \d+ notes\n$/)
   const topology = await say('topology')
   assert.deepEqual([topology.code, topology.stderr], [0, ''])
   assert.match(topology.stdout, /^shop: stage 1 of 7, single [^]*\nvalid\n$/)

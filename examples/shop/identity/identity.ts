@@ -20,11 +20,11 @@ const addUser = identity.command('addUser', {
 
 // Hashing takes its time, so it is done in the action, outside the transaction.
 export const register = identity.action('register', {
-  input: t.Object({ email: Email, password: Password, name: Name }), output: User, errors: [emailTaken], backstop: { none: 'one command' },
+  input: t.Object({ email: Email, password: Password, name: Name }), output: User, errors: [emailTaken], backstop: { none: 'one command, nothing is left half done' },
 }).handle(async (ctx, { password, ...user }) => ctx.call(addUser, { ...user, role: 'user', passwordHash: await hashPassword(password) }))
 
 /** For the shop's own start: not routed. */
-export const makeAdmin = identity.action('makeAdmin', { input: t.Object({ email: Email, password: Password }), output: Nothing, backstop: { none: 'one command' } }).handle(async (ctx, { email, password }) => {
+export const makeAdmin = identity.action('makeAdmin', { input: t.Object({ email: Email, password: Password }), output: Nothing, backstop: { none: 'one command, nothing is left half done' } }).handle(async (ctx, { email, password }) => {
   await ctx.call(setAdmin, { email, passwordHash: await hashPassword(password) })
   return null
 })
@@ -40,7 +40,7 @@ const credentials = identity.query('credentials', {
   .where((eb) => eb(eb.fn<string>('lower', ['email']), '=', email.toLowerCase())).executeTakeFirst() ?? null)
 
 export const signIn = identity.action('signIn', {
-  input: t.Object({ email: t.String({ maxLength: 254 }), password: t.String({ maxLength: 200 }) }), output: Tokens, errors: [badSignIn], backstop: { none: 'one command' },
+  input: t.Object({ email: t.String({ maxLength: 254 }), password: t.String({ maxLength: 200 }) }), output: Tokens, errors: [badSignIn], backstop: { none: 'one command, nothing is left half done' },
 }).handle(async (ctx, { email, password }) => {
   const user = isEmail(email) ? await ctx.call(credentials, { email }) : null
   if (!await verifyPassword(user?.passwordHash, password) || !user) throw badSignIn(null)
@@ -48,7 +48,7 @@ export const signIn = identity.action('signIn', {
 })
 const isEmail = (text: string) => /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(text)
 
-export const signOut = identity.action('signOut', { input: t.Object({ jti: caller.jti }), output: Nothing, backstop: { none: 'one command' } }).handle((ctx, { jti }) => ctx.call(tokens.revoke, { jti }))
+export const signOut = identity.action('signOut', { input: t.Object({ jti: caller.jti }), output: Nothing, backstop: { none: 'one command, nothing is left half done' } }).handle((ctx, { jti }) => ctx.call(tokens.revoke, { jti }))
 
 export const contact = identity.query('contact', { input: t.Object({ userId: Id }), output: t.Union([t.Null(), t.Object({ email: Email, name: t.String() })]) })
   .handle(async (ctx, { userId }) => await ctx.db.selectFrom('users').select(['email', 'name']).where('id', '=', userId).executeTakeFirst() ?? null)

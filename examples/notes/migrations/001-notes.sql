@@ -1,0 +1,4 @@
+create table notes (
+  id uuid primary key,
+  text text not null
+);

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { readFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { checkout, linkTenfold, temporaryFolder, tenfoldIn } from '../support/application.ts'
+import { postmasterOf, processesOf } from './processes.ts'
+import { type Command, command, dataDirectory, finished, interrupt, until } from './shop.ts'
+
+interface Development { readonly folder: string; readonly directory: string; readonly running: Command; readonly url: string; edit(file: string, change: (text: string) => string): Promise<void> }
+
+/** A new application under `tenfold dev`. */
+async function developed(context: TestContext): Promise<Development> {
+  const parent = await temporaryFolder(context)
+  assert.equal((await tenfoldIn(parent, ['new', 'my-notes'])).code, 0)
+  const folder = join(parent, 'my-notes')
+  await linkTenfold(folder)
+  for (const name of ['@types', 'typescript']) await symlink(join(checkout, 'node_modules', name), join(folder, 'node_modules', name))
+  const directory = await dataDirectory(context)
+  const running = await command(directory, ['dev'], { folder })
+  await until('it is ready', () => /^ready /m.test(running.stdout()))
+  return { folder, directory, running, url: `${running.urls.web}/v1`, edit: async (file, change) => writeFile(join(folder, file), change(await readFile(join(folder, file), 'utf8'))) }
+}
+
+const statusOf = (url: string) => fetch(url).then(({ status }) => status, () => undefined)
+const gone = (running: Command) => until('its port is free', async () => await statusOf(running.urls.web) === undefined)
+
+test('a change answers at once, the database stays, faults are told and waited out, and Ctrl-C leaves nothing', async (context) => {
+  const { folder, directory, running, url, edit } = await developed(context)
+  assert.equal((await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"text":"kept"}' })).status, 201)
+  const server = await postmasterOf(directory)
+
+  const times: number[] = []
+  for (const [from, to] of [['/notes', '/news'], ['/news', '/newest'], ['/newest', '/notes']] as const) {
+    const began = performance.now()
+    await edit('app.ts', (text) => text.replace(`get('${from}'`, `get('${to}'`))
+    await until(`${to} answers`, async () => await statusOf(`${url}${to}`) === 200)
+    times.push(Math.round(performance.now() - began))
+  }
+  context.diagnostic(`from saving to the new answer: ${times.join(', ')} ms`)
+  assert.deepEqual((await (await fetch(`${url}/notes`)).json() as { text: string }[]).map(({ text }) => text), ['kept'])
+  assert.equal(await postmasterOf(directory), server)
+
+  const good = await readFile(join(folder, 'app.ts'), 'utf8')
+  await edit('app.ts', (text) => `${text}const x = = 3\n`)
+  await until('the syntax error is told', () => running.stderr().includes('what ran before goes on'))
+  assert.match(running.stderr(), /^tenfold: tenfold\.config\.ts cannot be loaded: app\.ts:24: Expression expected$/m)
+  assert.equal(await statusOf(`${url}/notes`), 200)
+  await edit('app.ts', () => `${good}export const wrong: string = 3\n`)
+  await until('the type error is told', () => /app\.ts\(24,14\): error TS2322/.test(running.stderr()))
+  await edit('app.ts', () => good)
+  await until('it is told that they are gone', () => running.stderr().includes('the types are right again'))
+
+  await writeFile(join(folder, 'migrations/002-more.sql'), 'alter table notes add column more text;\n')
+  await until('the migration is applied', () => running.stderr().includes('migrating notes/002-more.sql'))
+  await until('it answers', async () => await statusOf(`${url}/notes`) === 200)
+  assert.doesNotMatch(running.stdout() + running.stderr(), /^\s+at .*[:/]|node:internal/m)
+
+  interrupt(running)
+  const { code, signal, stderr } = await finished(running)
+  assert.deepEqual([code, signal, await processesOf(directory), await statusOf(`${url}/notes`)], [0, null, [], undefined], stderr)
+})
+
+test('a change in the midst of a start, an application that cannot start, and the death of either process leave nothing behind', async (context) => {
+  const { folder, directory, running, url, edit } = await developed(context)
+  const server = await postmasterOf(directory)
+  for (let nth = 0; nth < 5; nth++) {
+    await edit('app.ts', (text) => `${text}// ${nth}\n`)
+    await until('it is seen', () => running.stderr().split('app.ts has changed').length > nth + 1)
+  }
+  await edit('app.ts', (text) => text.replace(`get('/notes'`, `get('/calm'`))
+  await until('the last change answers', async () => await statusOf(`${url}/calm`) === 200)
+
+  await writeFile(join(folder, 'migrations/002-wrong.sql'), 'alter table nowhere add column more text;\n')
+  await until('the fault is told', () => /002-wrong\.sql.*nowhere/.test(running.stderr()) && /exit code 1: waiting for the next change/.test(running.stderr()))
+  await writeFile(join(folder, 'migrations/002-wrong.sql'), 'alter table notes add column more text;\n')
+  await until('it answers again', async () => await statusOf(`${url}/calm`) === 200)
+  assert.equal(await postmasterOf(directory), server)
+
+  process.kill(server, 'SIGKILL')
+  await until('Postgres is brought back', async () => await postmasterOf(directory).catch(() => server) !== server && await statusOf(`${url}/calm`) === 200)
+  await edit('app.ts', (text) => text.replace(`get('/calm'`, `get('/after'`))
+  await until('a change answers after that too', async () => await statusOf(`${url}/after`) === 200)
+
+  process.kill(running.pid, 'SIGKILL')
+  await running.ended
+  await gone(running)
+  await until('nothing is left', async () => (await processesOf(directory)).length === 0)
+})
+
+test('what stands behind it is looked at as tenfold start looks at it, and a place without an application is refused', async (context) => {
+  const parent = await temporaryFolder(context)
+  const refused = await tenfoldIn(parent, ['dev'])
+  assert.deepEqual([refused.code, refused.output], [2, ''])
+  assert.match(refused.errors, /^tenfold: There is no \S+tenfold\.config\.ts: /)
+  const directory = await dataDirectory(context)
+  const shop = await command(directory, ['dev', '--dta', 'x.csv'])
+  await until('it is refused', () => shop.stderr().includes('exit code 2: waiting for the next change'))
+  assert.match(shop.stderr(), /^tenfold: Unknown option '--dta'/m)
+  process.kill(shop.pid, 'SIGTERM')
+  assert.equal((await finished(shop)).code, 0)
+})
