@@ -1,0 +1,2 @@
+import { contend } from '../contender.ts'
+await contend(async () => ({}))
