@@ -43,7 +43,7 @@ async function main(): Promise<number> {
   const sink = await startSink()
   const cleanUp = async () => { await stopAll(); sink.close(); rmSync(scratch, { recursive: true, force: true }) }
   let interrupted = false
-  process.on('SIGINT', () => { interrupted = true; void cleanUp().then(() => process.exit(130)) })
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { interrupted = true; void cleanUp().then(() => process.exit(130)) })
   if (!values.json) process.stdout.write(`${machineLines(about).join('\n')}\n\n`)
   const options: Options = { ...numbers, scratch, sink: sink.url, profileTo: values.profile === undefined ? undefined : resolve(values.profile), say }
   try {

@@ -1,4 +1,5 @@
 /** Where rows are, and what is in them: the same for all contenders. */
+import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 
 export interface Place { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string }
@@ -28,6 +29,14 @@ export async function ownDatabase(postgres: Place | undefined, name: string): Pr
   if (!postgres) throw new Error('This contender needs a Postgres, and its bout gives it none.')
   await withClient(postgres, (client) => client.query(`create database ${name}`))
   return { ...postgres, database: name }
+}
+
+/** Migration files, as SQL alone, each into its schema: a contender written by hand gets the same tables and indexes, and no row security. */
+export async function migrated(place: Place, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [schema, file] of Object.entries(files)) {
+    const sql = await readFile(new URL(file, import.meta.url), 'utf8')
+    await withClient(place, (client) => client.query(`create schema ${schema}; set search_path to ${schema}, public; ${sql}`))
+  }
 }
 
 export const productsTable = 'create table products (id uuid primary key, sku text not null unique, name text not null, price integer not null, stock integer not null)'

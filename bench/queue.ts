@@ -13,27 +13,30 @@ export interface Queue {
   clear(): Promise<unknown>
 }
 
-/** How many jobs are worked off in a round, for each second that it may last. */
-const jobsPerSecond = 5_000
+/** How many jobs wait when a round begins, for each of its seconds: more than any of the contenders has worked off by its end. */
+const jobsPerSecond = 20_000
 
 export function measureQueue(queue: Queue): (what: string, seconds: number) => Promise<number> {
-  return (what, seconds) => what === 'processed' ? processed(queue, jobsPerSecond * seconds) : what === 'enqueued' ? enqueued(queue, seconds) : latency(queue, seconds)
+  return (what, seconds) => what === 'processed' ? processed(queue, seconds) : what === 'enqueued' ? enqueued(queue, seconds) : latency(queue, seconds)
 }
 
-/** Jobs a second, from the first that starts to the last: starting the worker itself does not count. */
-async function processed(queue: Queue, count: number): Promise<number> {
+/** Jobs a second, from the first that starts to the last of the round: starting the worker itself does not count. */
+async function processed(queue: Queue, seconds: number): Promise<number> {
+  const count = jobsPerSecond * seconds
   await queue.addMany(count)
-  const { promise: all, resolve } = Promise.withResolvers<void>()
-  let [seen, first] = [0, 0]
+  const { promise: over, resolve } = Promise.withResolvers<void>()
+  let [seen, first, last] = [0, 0, 0]
   queue.onStarted(() => {
-    if (seen++ === 0) first = performance.now()
+    last = performance.now()
+    if (seen++ === 0) { first = last; setTimeout(resolve, seconds * 1000) }
     if (seen === count) resolve()
   })
   const stop = await queue.start()
-  await all
-  const took = performance.now() - first
+  await over
+  const found = (seen - 1) / ((last - first) / 1000)
   await stop()
-  return (count - 1) / (took / 1000)
+  await queue.clear()
+  return found
 }
 
 async function enqueued(queue: Queue, seconds: number): Promise<number> {

@@ -3,6 +3,7 @@ import { callOn, startEngine } from '../app/engine.ts'
 import { enqueue, onStarted } from '../app/orders.ts'
 import { contend } from '../contender.ts'
 import { startBackground } from '../../src/runtime/background.ts'
+import { type Place, withClient } from '../place.ts'
 import { measureQueue } from '../queue.ts'
 
 await contend(async (given) => {
@@ -17,7 +18,7 @@ await contend(async (given) => {
         const background = startBackground(engine)
         return () => background.stop()
       },
-      clear: () => engine.platform.data.execute(engine.platform.data.databaseOf(undefined), { text: 'delete from tenfold.runs' }),
+      clear: () => withClient({ ...given.postgres as Place, database: 'bench' }, (client) => client.query('truncate tenfold.runs')),
     }),
     close: () => engine.close(),
   }

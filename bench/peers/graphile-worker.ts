@@ -24,7 +24,7 @@ await contend(async (given) => {
         const runner = await run({ preset, logger, noHandleSignals: true, taskList: { nothing: async (payload) => listener((payload as { n: number }).n) } })
         return () => runner.stop()
       },
-      clear: () => withClient(place, (client) => client.query('delete from graphile_worker._private_jobs')),
+      clear: () => withClient(place, (client) => client.query('truncate graphile_worker._private_jobs')),
     }),
     close: async () => { await utils.release() },
   }

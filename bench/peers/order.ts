@@ -3,20 +3,15 @@
  * tables are the same as ours, of the same migrations, in a database of its own; its superuser is not held by row security.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { contend, rate } from '../contender.ts'
-import { ownDatabase, productId, withClient } from '../place.ts'
+import { migrated, ownDatabase, productId } from '../place.ts'
 
 const lines = [1, 2, 3].map((index) => ({ productId: productId(index), quantity: index, price: 255 }))
 
 await contend(async (given) => {
   const place = await ownDatabase(given.postgres, given.options['named'] ? 'order_named' : 'order_plain')
-  await withClient(place, async (client) => {
-    for (const [schema, file] of [['tenfold', '../../src/data/migrations/001-platform.sql'], ['orders', '../app/migrations/orders/001-orders.sql']] as const) {
-      await client.query(`create schema ${schema}; set search_path to ${schema}; ${await readFile(new URL(file, import.meta.url), 'utf8')}`)
-    }
-  })
+  await migrated(place, { tenfold: '../src/data/migrations/001-platform.sql', orders: 'app/migrations/orders/001-orders.sql' })
   const pool = new pg.Pool({ ...place, max: 20, options: '-c search_path=orders,tenfold' })
   return { measure: (_what, seconds) => rate(seconds, 32, () => placeOrder(pool, given.options['named'] === 'yes')) }
 })
