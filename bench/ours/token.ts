@@ -13,6 +13,3 @@ await contend(async (given) => {
   const asked = known.map((header) => Buffer.from(header).toString())
   return { measure: async (_what, seconds) => await nanoseconds(seconds, (round) => authenticator.verify(asked[round % asked.length])) / 1000, close: () => engine.close() }
 })
-  const header = `Bearer ${accessToken}`
-  return { measure: async (_what, seconds) => await nanoseconds(seconds, () => authenticator.verify(header)) / 1000, close: () => engine.close() }
-})
