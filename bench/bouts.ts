@@ -1,0 +1,85 @@
+/** What is measured against what: the table of everything here. */
+export interface Entrant {
+  readonly script: string
+  readonly options?: Readonly<Record<string, string>>
+  /** For a server: the path that is asked. Without one it measures itself. */
+  readonly path?: string
+}
+
+export interface Row {
+  readonly name: string
+  readonly ours?: string
+  /** None: only a bar of its own. */
+  readonly peer?: string
+  /** How many times as good as the peer, at least. */
+  readonly ratio?: number
+  /** Or ours alone, at most, in the bout's unit. */
+  readonly atMost?: number
+}
+
+/** Contenders that run interleaved, and the rows that are read off them. */
+export interface Bout {
+  readonly unit: string
+  readonly better: 'more' | 'less'
+  /** `own`: the first contender brings it, as `run` does; the others get a database of their own in it. */
+  readonly postgres: 'own' | 'shared' | 'none'
+  /** Who makes the load: wrk with GETs of products, wrk with orders, or the contenders by themselves. */
+  readonly load: 'products' | 'orders' | 'self'
+  /** What a contender that can measure several things is to measure. */
+  readonly what?: string
+  readonly entrants: Readonly<Record<string, Entrant>>
+  readonly rows: readonly Row[]
+}
+
+const web: Entrant = { script: 'ours/web.ts', path: '/products' }
+const bare = (answer: string): Entrant => ({ script: 'peers/bare-fastify.ts', path: '/products', options: { answer } })
+const cached = (library: string): Entrant => ({ script: 'peers/cache.ts', options: { library } })
+const queues: Bout['entrants'] = { ours: { script: 'ours/jobs.ts' }, platform: { script: 'ours/platform-jobs.ts' }, 'graphile-worker': { script: 'peers/graphile-worker.ts' }, 'pg-boss': { script: 'peers/pg-boss.ts' } }
+const queue = (name: string, what: string, bar: Pick<Row, 'ratio' | 'atMost'>, unit = 'jobs/s', better: Bout['better'] = 'more'): Bout => ({
+  unit, better, postgres: 'shared', load: 'self', what, entrants: queues, rows: [...['graphile-worker', 'pg-boss'].map((peer): Row => ({ name: `${name} vs ${peer}`, peer, ...bar })), { name: `${name}, in the whole platform, vs graphile-worker`, ours: 'platform', peer: 'graphile-worker' }],
+})
+
+export const bouts: readonly Bout[] = [
+  {
+    unit: 'req/s', better: 'more', postgres: 'own', load: 'products',
+    entrants: { ours: web, usual: { script: 'peers/usual-fastify.ts', path: '/products' }, bare: bare('asked'), named: bare('named') },
+    rows: [
+      { name: 'product-from-postgres vs usual fastify', peer: 'usual', ratio: 2.5 },
+      { name: 'product-from-postgres vs bare fastify', peer: 'bare', ratio: 1.5 },
+      { name: 'product-from-postgres vs bare fastify, named statements', peer: 'named' },
+    ],
+  },
+  {
+    unit: 'req/s', better: 'more', postgres: 'own', load: 'products',
+    entrants: { ours: { ...web, path: '/known-products' }, constant: bare('constant') },
+    rows: [{ name: 'product-from-cache vs constant', peer: 'constant', ratio: 0.6 }],
+  },
+  {
+    unit: 'req/s', better: 'more', postgres: 'own', load: 'products',
+    entrants: { ours: web, off: { ...web, options: { observe: 'off' } } },
+    rows: [{ name: 'observability on vs off', peer: 'off', ratio: 0.85 }],
+  },
+  {
+    unit: 'tx/s', better: 'more', postgres: 'shared', load: 'self',
+    entrants: { ours: { script: 'ours/order.ts' }, plain: { script: 'peers/order.ts' }, named: { script: 'peers/order.ts', options: { named: 'yes' } } },
+    rows: [{ name: 'order command vs pooled transaction', peer: 'plain', ratio: 1.5 }, { name: 'order command vs pooled transaction, named statements', peer: 'named' }],
+  },
+  {
+    unit: 'orders/s', better: 'more', postgres: 'own', load: 'orders',
+    entrants: { ours: { script: 'ours/shop.ts', path: '/v1/orders' }, hand: { script: 'peers/shop.ts', path: '/v1/orders' } },
+    rows: [{ name: 'POST /orders vs hand-written fastify', peer: 'hand' }],
+  },
+  {
+    unit: 'ns', better: 'less', postgres: 'none', load: 'self',
+    entrants: { ours: { script: 'ours/cache.ts' }, hand: cached('hand'), bentocache: cached('bentocache'), cacheable: cached('cacheable') },
+    rows: [
+      { name: 'cached read in process vs lru-cache with single flight', peer: 'hand', ratio: 0.333 },
+      { name: 'cached read in process vs bentocache', peer: 'bentocache', ratio: 5 },
+      { name: 'cached read in process vs cacheable', peer: 'cacheable', ratio: 5 },
+    ],
+  },
+  queue('jobs processed', 'processed', { ratio: 1.5 }),
+  queue('jobs enqueued one per transaction', 'enqueued', { ratio: 3 }),
+  queue('start latency', 'latency', { atMost: 5 }, 'ms', 'less'),
+  { unit: 'µs', better: 'less', postgres: 'shared', load: 'self', entrants: { ours: { script: 'ours/token.ts' } }, rows: [{ name: 'verified token seen again', atMost: 1 }] },
+]
