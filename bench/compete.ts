@@ -63,7 +63,7 @@ export async function withContenders(bout: Bout, names: readonly string[], optio
       const own = join(directory, name)
       mkdirSync(own, { recursive: true })
       if (bout.postgres === 'own' && entrant.script.startsWith('ours/')) await enlarge(join(own, 'data'))
-      const one = await startContender(name, entrant.script, { directory: own, postgres, sink: options.sink, options: { ...entrant.options, ...shared(started) } }, name === 'ours' ? options.profileTo : undefined)
+      const one = await startContender(name, entrant.script, { directory: own, postgres, sink: options.sink, options: { ...entrant.options, ...shared(started) } }, name === 'ours' && options.profileTo !== undefined ? join(options.profileTo, (bout.rows[0]?.name ?? '').replaceAll(/\W+/g, '-')) : undefined)
       const data = one.about['data'] as string | undefined
       let home: Place | undefined
       if (data !== undefined) {

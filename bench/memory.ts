@@ -14,7 +14,7 @@ export async function memory(soakSeconds: number, options: Options): Promise<Res
   const bout = bouts[0]
   if (!bout) throw new Error('There is no bout to take the web process from.')
   let [idle, first, second] = [0, 0, 0]
-  await withContenders(bout, ['ours'], options, async ([entry]) => {
+  await withContenders(bout, ['ours'], { ...options, profileTo: undefined }, async ([entry]) => {
     if (!entry) return
     const [, web] = entry
     const settled = async () => {
