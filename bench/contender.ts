@@ -58,7 +58,7 @@ export async function rate(seconds: number, atOnce: number, work: () => Promise<
 }
 
 /** Nanoseconds of one awaited `work` after the other. The clock is looked at once in a thousand. */
-export async function nanoseconds(seconds: number, work: (round: number) => Promise<unknown>): Promise<number> {
+export async function nanoseconds(seconds: number, work: (round: number) => unknown): Promise<number> {
   const began = performance.now()
   let done = 0
   while (performance.now() - began < seconds * 1000) for (const until = done + 1000; done < until; done++) await work(done)

@@ -1,7 +1,7 @@
 import type { ProcedureDefinition, RouteDefinition } from './app/index.ts'
 import { allowed, type Authenticator } from './auth/index.ts'
 import { known, type Cache } from './cache/index.ts'
-import { acting, checked, counted, durable, keyed, looking, outside, type Platform, reading, type Step, timed, transactional, type Way } from './calls/index.ts'
+import { acting, checked, counted, durable, keyed, looking, outside, type Platform, reading, received, type Step, timed, transactional, type Way } from './calls/index.ts'
 import { type Limiter, limited, limitedByCaller, type Shedder, shedding } from './limit/index.ts'
 
 /** What only a call from outside meets. */
@@ -18,10 +18,11 @@ export function compose(platform: Platform, cache: Cache, procedure: ProcedureDe
     gate && limited(gate.limiter, gate.route),                    // limit     has this address had its share
     gate && allowed(gate.authenticator, gate.route),              // auth      who calls, and may they
     gate && limitedByCaller(gate.limiter, gate.route),            // limit     has this caller
-    gate && shedding(gate.shedder, gate.route),                   // limit     is there room
-    gate && timed(platform, procedure),                           // resilience  until when
+    gate && received,                                             // http      what was sent
     checked(procedure),                                           // app       the input is what its schema says
     query?.cache && known(cache, platform.clock),                 // cache     is it known already
+    gate && shedding(gate.shedder, gate.route),                   // limit     is there room for the work
+    gate && timed(platform, procedure),                           // resilience  until when
     gate && kind === 'command' && keyed,                          // calls     a client's key: answered if it was
     kind === 'action' && durable(platform),                       // calls     written down before it starts; answered if it was
   ]

@@ -17,7 +17,7 @@ export function allowed(authenticator: Pick<Authenticator, 'verify'>, route: Rou
     if (principal === null) throw unauthenticated('This needs a caller: sign in, and send "Authorization: Bearer <access token>".')
     if (roles && !roles.includes(String(principal['role']))) throw failed('forbidden', `This is for the role ${roles.join(' or ')} only: sign in as one who has it.`)
     call.caller = principal
-    if (fields.length > 0) call.input = { ...call.input as object, ...Object.fromEntries(fields.map(([field, name]) => [field, principal[name]])) }
+    if (fields.length > 0) call.input = { ...call.input as object ?? call.arrival?.sent(), ...Object.fromEntries(fields.map(([field, name]) => [field, principal[name]])) }
     return next(call)
   }
 }

@@ -8,5 +8,5 @@ export { parseLsn, type Position, positionLifeMs, Positions, positionsMax } from
 export { type Random, seededRandom, systemRandom } from './random.ts'
 export { deriveKey, seal, unseal } from './sealing.ts'
 export { resolveSecret, type Secret } from './secrets.ts'
-export { afterTick } from './ticks.ts'
+export { afterTick, turnCount, turnOver } from './ticks.ts'
 export { bytes, type Duration, milliseconds, type Rate, rate, type Size } from './units.ts'

@@ -18,19 +18,21 @@ export const positionLifeMs = 10 * 60_000
 
 /** What one caller has seen; it only ever grows. `primaryUntil` says that a ninth database came: until then read primaries. */
 export class Positions {
-  readonly #known = new Map<string, Position>()
+  /** Made with the first: where no database has a replica there is never one. */
+  #known: Map<string, Position> | undefined = undefined
   primaryUntil = 0
   /** Whether anything was added since it was read from the caller's token. */
   advanced = false
 
-  at(database: string): Position | undefined { return this.#known.get(database) }
+  at(database: string): Position | undefined { return this.#known?.get(database) }
 
   advance(position: Position): void {
-    const known = this.#known.get(position.database)
+    const all = this.#known ??= new Map()
+    const known = all.get(position.database)
     if (known && (known.timeline > position.timeline || (known.timeline === position.timeline && known.lsn >= position.lsn))) return
-    if (!known && this.#known.size >= positionsMax) {
+    if (!known && all.size >= positionsMax) {
       this.primaryUntil = Math.max(this.primaryUntil, position.at + positionLifeMs)
-    } else this.#known.set(position.database, position)
+    } else all.set(position.database, position)
     this.advanced = true
   }
 
@@ -41,13 +43,13 @@ export class Positions {
   }
 
   merge(other: Positions): void {
-    for (const position of other.#known.values()) this.advance(position)
+    if (other.#known) for (const position of other.#known.values()) this.advance(position)
     this.primaryUntil = Math.max(this.primaryUntil, other.primaryUntil)
   }
 
   /** The signed token that a caller carries, of what is still young enough to matter. */
   seal(key: Uint8Array, nowMs: number): string {
-    const rows = [...this.#known.values()].filter((position) => position.at + positionLifeMs > nowMs)
+    const rows = [...this.#known?.values() ?? []].filter((position) => position.at + positionLifeMs > nowMs)
       .map((position) => [position.database, position.timeline, position.lsn.toString(16), position.at])
     return seal(key, JSON.stringify([this.primaryUntil, rows]))
   }

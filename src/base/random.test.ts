@@ -29,6 +29,6 @@ test('a pause grows with each attempt, within its bounds', () => {
     const pause = backoffMs(seededRandom(seed), attempt, base, most)
     assert.ok(pause >= 0 && pause < Math.min(most, base * 2 ** attempt), String(pause))
   }))
-  const half: Random = { float: () => 0.5, bytes: systemRandom.bytes }
+  const half: Random = { ...systemRandom, float: () => 0.5 }
   assert.deepEqual([0, 1, 2, 3, 9].map((attempt) => backoffMs(half, attempt, 100, 1_000)), [50, 100, 200, 400, 500])
 })

@@ -5,10 +5,12 @@ export interface Random {
   /** Uniform in [0, 1). */
   float(): number
   bytes(count: number): Buffer
+  /** So many bytes as hexadecimal digits, in small letters: for ids, not for secrets, since what was drawn stays in memory for a while. */
+  hex(count: number): string
 }
 
 /** What a running process uses: bytes are fit for secrets. Drawn from the system some thousand at a time, since each request needs a few. */
-export const systemRandom: Random = { float: Math.random, bytes: pooledBytes(4096) }
+export const systemRandom: Random = { float: Math.random, bytes: pooledBytes(4096), hex: pooledHex(4096) }
 
 function pooledBytes(poolSize: number): (count: number) => Buffer {
   let pool = Buffer.alloc(0)
@@ -22,6 +24,16 @@ function pooledBytes(poolSize: number): (count: number) => Buffer {
   }
 }
 
+function pooledHex(poolSize: number): (count: number) => string {
+  let [pool, at] = ['', 0]
+  return (count) => {
+    if (at + 2 * count > pool.length) [pool, at] = [randomBytes(Math.max(poolSize, count)).toString('hex'), 0]
+    const from = at
+    at += 2 * count
+    return pool.slice(from, at)
+  }
+}
+
 /** Mulberry32: small, fast, good enough to choose faults by; never for secrets. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
@@ -31,5 +43,6 @@ export function seededRandom(seed: number): Random {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
-  return { float, bytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(float() * 256))) }
+  const bytes = (count: number) => Buffer.from(Array.from({ length: count }, () => Math.floor(float() * 256)))
+  return { float, bytes, hex: (count) => bytes(count).toString('hex') }
 }

@@ -265,12 +265,12 @@ async function playAgainstModel(steps: readonly Step[], entriesMax: number): Pro
     const version = truth.get(key) ?? 0
     const entry = entries.get(key)
     if (!(entry && now < entry.freshUntil) && !flights.has(key)) { expected++; flights.set(key, {}) }
-    const answer = cache.get(read, { group, id }, () => {
+    const answer = Promise.resolve(cache.get(read, { group, id }, () => {
       started++
       const load = Promise.withResolvers<unknown>()
       underWay.push({ key, version, flight: flights.get(key) ?? {}, load })
       return load.promise
-    })
+    }))
     answers.push(answer.then((value) => assert.equal(value, version, `${key} was answered with another version than that of the moment it was asked for`), (error: Error) => assert.equal(error.message, 'down')))
   }
   const ending = (nth: number, well: boolean) => {

@@ -1,5 +1,5 @@
 import { type Clock, deepFreeze } from '../base/index.ts'
-import type { CacheDriver } from './driver.ts'
+import type { CacheSection } from './driver.ts'
 
 /** How long answers are good, in milliseconds. */
 export interface Freshness {
@@ -15,29 +15,32 @@ interface Flight { readonly answer: Promise<unknown>; doomed: boolean }
 class Missing { readonly error: unknown; constructor(error: unknown) { this.error = error } }
 
 export interface ShelfOptions {
-  readonly driver: CacheDriver
+  readonly section: CacheSection
+  readonly freshness: Freshness
+  readonly counts?: { hit(): void; miss(): void }
   readonly clock: Pick<Clock, 'monotonic'>
   /** Which errors of a load say that there is no such thing. */
   readonly isMissing?: (error: unknown) => boolean
 }
 
-/** The look-up of one entry: remembered, or loaded, once for all who ask at once. Answers are shared, so they are frozen. */
+/** The look-up of one query's, or one function's, entries: remembered, or loaded, once for all who ask at once. Answers are shared, so they are frozen. */
 export interface Shelf {
-  get<T>(key: string, freshness: Freshness, load: () => Promise<T>, counts?: { hit(): void; miss(): void }): Promise<T>
+  /** What is remembered is answered as it is; what has to be loaded as a promise. */
+  get<T>(key: string, load: () => Promise<T>): T | Promise<T>
   drop(key: string): void
   clear(): void
 }
 
-export function createShelf({ driver, clock, isMissing = () => false }: ShelfOptions): Shelf {
+export function createShelf({ section, freshness: { ttlMs, staleForMs, negativeMs }, clock, counts, isMissing = () => false }: ShelfOptions): Shelf {
   const flights = new Map<string, Flight>()
-  const fly = (key: string, { ttlMs, staleForMs, negativeMs }: Freshness, load: () => Promise<unknown>): Flight => {
+  const fly = (key: string, load: () => Promise<unknown>): Flight => {
     const keep = (value: unknown) => {
       if (flight.doomed) return value
       const now = clock.monotonic()
       const isNone = value instanceof Missing
       const freshMs = isNone ? negativeMs : ttlMs
       const liveMs = freshMs + (isNone ? 0 : staleForMs)
-      driver.set(key, { value, freshUntil: now + freshMs, staleUntil: now + liveMs }, liveMs)
+      section.set(key, { value, freshUntil: now + freshMs, staleUntil: now + liveMs }, liveMs)
       return value
     }
     const answer = load().then(deepFreeze, (error: unknown) => {
@@ -51,26 +54,26 @@ export function createShelf({ driver, clock, isMissing = () => false }: ShelfOpt
   const open = (value: unknown) => { if (value instanceof Missing) throw value.error; return value }
 
   return {
-    async get<T>(key: string, freshness: Freshness, load: () => Promise<T>, counts?: { hit(): void; miss(): void }): Promise<T> {
-      const entry = driver.get(key)
+    get<T>(key: string, load: () => Promise<T>): T | Promise<T> {
+      const entry = section.get(key)
       const now = entry ? clock.monotonic() : 0
       if (entry && now < entry.freshUntil) { counts?.hit(); return open(entry.value) as T }
-      const flight = flights.get(key) ?? fly(key, freshness, load)
+      const flight = flights.get(key) ?? fly(key, load)
       if (entry && now < entry.staleUntil) {
         counts?.hit()
         flight.answer.catch(() => { /* the old value serves until it is too old; then the failure is the caller's to see */ })
         return open(entry.value) as T
       }
       counts?.miss()
-      return open(await flight.answer) as T
+      return flight.answer.then(open) as Promise<T>
     },
     drop(key) {
-      driver.delete(key)
+      section.delete(key)
       const flight = flights.get(key)
       if (flight) { flight.doomed = true; flights.delete(key) }
     },
     clear() {
-      driver.clear()
+      section.clear()
       for (const flight of flights.values()) flight.doomed = true
       flights.clear()
     },

@@ -7,7 +7,7 @@ import { systemClock } from '../base/clock.ts'
 import { failed } from '../base/errors.ts'
 import { type Duration, milliseconds } from '../base/units.ts'
 import { memoryDriver } from './drivers/memory.ts'
-import { createShelf, type Freshness } from './shelf.ts'
+import { createShelf, type Freshness, type Shelf } from './shelf.ts'
 
 export interface StandaloneCacheOptions {
   /** Entries at most, of all functions together; the least recently used leave first. 10,000 unless told. */
@@ -41,21 +41,19 @@ export interface StandaloneCache {
 
 export function createCache({ entries = 10_000 }: StandaloneCacheOptions = {}): StandaloneCache {
   const driver = memoryDriver(entries)
-  const shelf = createShelf({ driver, clock: systemClock })
-  const names = new Set<string>()
+  const shelves = new Map<string, Shelf>()
   return {
     around<Args extends readonly unknown[], Out>(name: string, { ttl, staleFor }: AroundOptions, load: (...args: Args) => Promise<Out>) {
-      if (names.has(name)) throw failed('definition', `Two cached functions are named ${JSON.stringify(name)}: one would be given the other's answers. Give one of them another name.`)
-      names.add(name)
+      if (shelves.has(name)) throw failed('definition', `Two cached functions are named ${JSON.stringify(name)}: one would be given the other's answers. Give one of them another name.`)
       const freshness: Freshness = { ttlMs: milliseconds(ttl, `${name}'s ttl`), staleForMs: staleFor ? milliseconds(staleFor, `${name}'s staleFor`) : 0, negativeMs: 0 }
-      // Entries of an earlier generation are found by nobody, and leave as the least recently used do.
-      let generation = 0
-      let prefix = `${name} ${generation} `
-      const keyOf = (args: readonly unknown[]) => args.length === 1 && typeof args[0] === 'string' ? prefix + args[0] : `${prefix}\n${canonicalJson(args)}`
-      const remembered = (...args: Args) => shelf.get(keyOf(args), freshness, () => load(...args))
-      return Object.assign(remembered, { drop: (...args: Args) => shelf.drop(keyOf(args)), dropAll: () => { prefix = `${name} ${++generation} ` } })
+      const shelf = createShelf({ section: driver.section(name), freshness, clock: systemClock })
+      shelves.set(name, shelf)
+      // One text is its own key; a NUL keeps all else apart from it.
+      const keyOf = (args: readonly unknown[]) => args.length === 1 && typeof args[0] === 'string' && !args[0].startsWith('\u0000') ? args[0] : `\u0000${canonicalJson(args)}`
+      const remembered = async (...args: Args): Promise<Out> => shelf.get(keyOf(args), () => load(...args))
+      return Object.assign(remembered, { drop: (...args: Args) => shelf.drop(keyOf(args)), dropAll: shelf.clear })
     },
     size: driver.size,
-    clear: shelf.clear,
+    clear() { for (const shelf of shelves.values()) shelf.clear() },
   }
 }

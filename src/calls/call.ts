@@ -21,7 +21,7 @@ export interface Call {
   /** Milliseconds since the epoch; what `ctx.now` says. */
   readonly now: number
   /** The client's, scoped to caller and procedure by the run made of it. */
-  readonly idempotencyKey?: string | undefined
+  idempotencyKey?: string | undefined
   /** Where the answer of a command is recorded, so that it happens once. */
   readonly record?: RecordKey | undefined
   /** The durable run that this call is a step of, or is. */
@@ -33,6 +33,12 @@ export interface Call {
 
 /** What a call that came over HTTP brought with it. */
 export interface Arrival {
+  /** What was sent, without what the caller's identity fills: read when it is first asked for. Errors: `malformed`, `invalid`, `not-found`, `key-required`. */
+  sent(): Record<string, unknown>
+  /** Opens what is sealed in it (a cursor), now that it is known who asks. Errors: `bad-cursor`. */
+  open(input: Record<string, unknown>, caller: Caller): void
+  /** Known once `sent` was asked. */
+  readonly idempotencyKey: string | undefined
   readonly address: string
   readonly authorization: string | undefined
   /** No rate limit holds for it. */

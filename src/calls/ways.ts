@@ -15,6 +15,17 @@ export function acting(platform: Platform): Way {
   return async (call) => call.procedure.strip(await call.procedure.run(actionContext(platform, call), call.input))
 }
 
+/** What was sent, read once it is known who asks, and that there is room: who may not call learns nothing about the rest of the request. */
+export const received: Step = (next) => (call) => {
+  const { arrival } = call
+  if (arrival) {
+    call.input ??= arrival.sent()
+    arrival.open(call.input as Record<string, unknown>, call.caller)
+    call.idempotencyKey = arrival.idempotencyKey
+  }
+  return next(call)
+}
+
 /** The input is what its schema says. Errors: `invalid`, with every fault. */
 export function checked({ validate }: ProcedureDefinition): Step {
   return (next) => (call) => {

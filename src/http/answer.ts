@@ -76,7 +76,12 @@ function cacheControlOf({ edge, auth, method }: RouteDefinition): string {
 
 /** The limits that counted this request: the RateLimit header fields (draft-ietf-httpapi-ratelimit-headers-11). */
 export function limitHeaders(reply: FastifyReply, limits: NonNullable<Call['arrival']>['limits']): void {
-  if (limits.length === 0) return
-  reply.header('ratelimit-policy', limits.map(({ name, limit, windowSeconds }) => `"${name}";q=${limit};w=${windowSeconds}`).join(', '))
-  reply.header('ratelimit', limits.map(({ name, remaining, resetSeconds }) => `"${name}";r=${remaining};t=${resetSeconds}`).join(', '))
+  const [first] = limits
+  if (!first) return
+  reply.header('ratelimit-policy', limits.length === 1 ? policyOf(first) : limits.map(policyOf).join(', '))
+  reply.header('ratelimit', limits.length === 1 ? stateOf(first) : limits.map(stateOf).join(', '))
 }
+
+type Counted = NonNullable<Call['arrival']>['limits'][number]
+function policyOf({ name, limit, windowSeconds }: Counted): string { return `"${name}";q=${limit};w=${windowSeconds}` }
+function stateOf({ name, remaining, resetSeconds }: Counted): string { return `"${name}";r=${remaining};t=${resetSeconds}` }

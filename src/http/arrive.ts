@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyRequest } from 'fastify'
-import { callerFields, faultsInWords, type JsonSchema, type RouteDefinition, validator } from '../app/index.ts'
+import { type Caller, callerFields, faultsInWords, type JsonSchema, type RouteDefinition, validator } from '../app/index.ts'
 import { failed, type Fault, isTenfoldError } from '../base/index.ts'
-import type { Call, Platform } from '../calls/index.ts'
+import type { Arrival, Call, Platform } from '../calls/index.ts'
 import type { Trace } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import type { Cursors } from './cursors.ts'
@@ -46,32 +46,38 @@ function isDeep(body: Buffer): boolean {
 }
 
 /** Makes the call of a request. */
-export type Arrival = (request: FastifyRequest) => { readonly call: Call; /** The input as it was sent: without what the caller's identity filled in. */ sent(): Record<string, unknown> }
-
-/**
- * What was sent is read when a step first asks for it, which is after the limits and once the caller is known: who may not call
- * learns nothing about the rest of the request.
- */
-export function arrival(platform: Platform, route: RouteDefinition, tokens: PositionTokens, cursors: Cursors | undefined): Arrival {
+export function arrival(platform: Platform, route: RouteDefinition, tokens: PositionTokens, cursors: Cursors | undefined): (request: FastifyRequest) => Call {
   const { procedure } = route
   const readInput = inputReader(route)
+
+  class Arriving implements Arrival {
+    readonly address: string
+    readonly authorization: string | undefined
+    readonly unlimited: boolean
+    readonly limits: Arrival['limits']
+    idempotencyKey: string | undefined = undefined
+    readonly #request: FastifyRequest
+    #sent: Record<string, unknown> | undefined
+    constructor(request: FastifyRequest) {
+      this.address = request.ip
+      this.authorization = request.headers.authorization
+      this.unlimited = request.unlimited === true
+      this.limits = request.limits ?? []
+      this.#request = request
+    }
+    sent(): Record<string, unknown> {
+      if (this.#sent) return this.#sent
+      this.idempotencyKey = readKey(route, this.#request)
+      return this.#sent = readInput(this.#request)
+    }
+    open(input: Record<string, unknown>, caller: Caller): void { cursors?.open(input, caller) }
+  }
   return (request) => {
-    const at = request.trace as Trace
-    let sent: Record<string, unknown> | undefined
-    let filled: unknown
-    const read = () => {
-      if (sent) return sent
-      readKey(route, request)
-      const input = readInput(request)
-      cursors?.open(input, call.caller)
-      return sent = input
+    const trace = request.trace as Trace
+    return {
+      procedure, input: undefined, caller: null, positions: tokens.read(request), deadline: deadlineIn(platform.clock, procedure.timeoutMs), trace, log: platform.logs.of(trace, { request_id: trace.traceId, procedure: procedure.name }),
+      key: platform.random.hex(16), now: platform.clock.now(), idempotencyKey: undefined, record: undefined, run: undefined, arrival: new Arriving(request), path: undefined,
     }
-    const call: Call = {
-      procedure, get input() { return filled ?? read() }, set input(value) { filled = value }, get idempotencyKey() { return readKey(route, request) },
-      caller: null, positions: tokens.read(request), deadline: deadlineIn(platform.clock, procedure.timeoutMs), trace: at, log: platform.logs.of(at, { request_id: at.traceId, procedure: procedure.name }),
-      key: platform.random.bytes(16).toString('hex'), now: platform.clock.now(), arrival: { address: request.ip, authorization: request.headers.authorization, unlimited: request.unlimited === true, limits: request.limits ?? [] },
-    }
-    return { call, sent: read }
   }
 }
 

@@ -27,7 +27,7 @@ export function positionTokens(platform: Platform): PositionTokens {
       if (!positions.advanced) return
       const token = positions.seal(key, platform.clock.now())
       // Each response its own cookie: two that come back in the wrong order cannot take each other's place.
-      const name = `tenfold-position-${platform.random.bytes(4).toString('hex')}`
+      const name = `tenfold-position-${platform.random.hex(4)}`
       reply.header(header, token)
       reply.header('set-cookie', `${name}=${token}; Path=/; Max-Age=${Math.min(60, positionLifeMs / 1000)}; HttpOnly; SameSite=Lax`)
     },

@@ -28,7 +28,7 @@ export function refuseConnection({ tracer, clock, logs, metrics }: Platform, err
   // Cut at once, the refusal could be lost behind what the client still sends.
   clock.after(lingerMs, () => { socket.destroy() })
   metrics.histogram('http_server_request_duration_seconds', 'Duration of HTTP requests', { http_request_method: '_OTHER', http_route: 'none', http_response_status_code: problem.status }).observe(0)
-  logs.info('request', { trace_id: traceId, request_id: traceId, method: '_OTHER', route: 'none', status: problem.status, duration_ms: 0, address: socket.remoteAddress })
+  logs.request({ traceId, method: '_OTHER', routeJson: '"none"', status: problem.status, durationMs: 0, address: socket.remoteAddress })
 }
 
 function faultOf(error: ConnectionError): Error {

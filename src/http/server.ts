@@ -2,11 +2,11 @@ import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { RouteDefinition } from '../app/index.ts'
 import type { Socket } from 'node:net'
-import { failed } from '../base/index.ts'
+import { failed, turnCount, turnOver } from '../base/index.ts'
 import type { Call, Platform, Way } from '../calls/index.ts'
 import { countAddress, type Limiter } from '../limit/index.ts'
 import type { Trace } from '../observe/index.ts'
-import { observer } from './access.ts'
+import { type Observer, observer, type Seen } from './access.ts'
 import { answerer, limitHeaders, securityHeaders, tagged } from './answer.ts'
 import { arrival, parseJson } from './arrive.ts'
 import { cursorsOf } from './cursors.ts'
@@ -42,17 +42,18 @@ const lookMs = 1_000
 declare module 'fastify' {
   /** Once on, every answer asks its client to let go of the connection. */
   interface FastifyInstance { lameDuck: { on: boolean } }
-  interface FastifyRequest { trace?: Trace; call?: Call; began?: number; limits?: NonNullable<Call['arrival']>['limits']; unlimited?: boolean }
+  interface FastifyRequest { trace?: Trace; call?: Call; began?: number; limits?: NonNullable<Call['arrival']>['limits']; unlimited?: boolean; /** Of the application's own routes. */ seen?: Seen }
 }
 
 /** The public server: the application's routes, and beside them whatever the team mounts. Not yet listening. */
 export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDefinition, Way>, options: HttpOptions, limiter?: Limiter, allowsUnlimited?: (token: string) => Promise<boolean>): Promise<FastifyInstance> {
-  const server = bareServer(platform, options, 'GET /openapi.json lists what there is')
+  const observe = observer(platform)
+  const server = bareServer(platform, options, 'GET /openapi.json lists what there is', observe)
   await allowOrigins(server, new Set(options.corsOrigins))
   if (limiter?.on) limitAddresses(server, limiter, allowsUnlimited)
   const tokens = positionTokens(platform)
   for (const [route, way] of ways) {
-    server.route({ method: route.method, url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'), handler: handlerOf(platform, route, way, tokens), config: { tenfold: route } as object })
+    server.route({ method: route.method, url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'), handler: handlerOf(platform, route, way, tokens, observe), config: { tenfold: route } as object })
   }
   const description = tagged(JSON.stringify(openApi(platform.app)))
   server.get('/openapi.json', async (request, reply) => description(request, reply.header('cache-control', 'no-cache')))
@@ -62,9 +63,8 @@ export async function createServer(platform: Platform, ways: ReadonlyMap<RouteDe
 }
 
 /** A server with this platform's limits, ids, headers, logs and problem details, and no route. */
-export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsOrigins'>, hint: string): FastifyInstance {
+export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsOrigins'>, hint: string, observe = observer(platform)): FastifyInstance {
   const { headersMs = 10_000, requestMs = 30_000, idleMs = 120_000, connectionsMax = 10_000 } = options
-  const observe = observer(platform)
   const server = Fastify({
     logger: false, bodyLimit: options.bodyBytesMax, requestTimeout: requestMs, connectionTimeout: idleMs, keepAliveTimeout: 65_000, return503OnClosing: false, forceCloseConnections: 'idle', exposeHeadRoutes: true,
     routerOptions: { maxParamLength: parameterLengthMax },
@@ -74,7 +74,7 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
     frameworkErrors: (error, request, reply) => {
       begin(platform, request, reply as FastifyReply)
       sendProblem(platform, request, reply as FastifyReply, frameworkFault(error))
-      observe(request, reply as FastifyReply)
+      observe.observe(request, reply as FastifyReply)
     },
     clientErrorHandler: (error, socket) => refuseConnection(platform, error, socket),
   })
@@ -86,8 +86,11 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
   // Who keeps a connection is told to let go of it while the process leaves; what is on its way is answered.
   const lameDuck = { on: false }
   server.decorate('lameDuck', lameDuck)
+  // All of a request's fields from its beginning: engines are fastest with objects of one shape.
+  for (const name of ['trace', 'call', 'began', 'limits', 'unlimited', 'seen']) server.decorateRequest(name)
   server.addHook('preClose', async () => { lameDuck.on = true })
-  server.addHook('onSend', (_request, reply, payload, done) => {
+  server.addHook('onSend', (request, reply, payload, done) => {
+    if (request.limits) limitHeaders(reply, request.limits)
     if (lameDuck.on) reply.header('connection', 'close')
     done(null, payload)
   })
@@ -99,7 +102,7 @@ export function bareServer(platform: Platform, options: Omit<HttpOptions, 'corsO
     begin(platform, request, reply)
     done(unreadable(request))
   })
-  server.addHook('onResponse', (request, reply, done) => { observe(request, reply); done() })
+  server.addHook('onResponse', (request, reply, done) => { observe.observe(request, reply); done() })
   server.setErrorHandler((error, request, reply) => sendProblem(platform, request, reply, frameworkFault(error)))
   const elsewhere = notServed(server, hint)
   server.setNotFoundHandler((request, reply) => {
@@ -147,25 +150,26 @@ function limitAddresses(server: FastifyInstance, limiter: Limiter, allowsUnlimit
     count()
     done()
   })
-  server.addHook('onSend', (request, reply, payload, done) => {
-    limitHeaders(reply, request.limits ?? [])
-    done(null, payload)
-  })
 }
 
 /** From a request to its answer: read it, send it its way, write it. */
-function handlerOf(platform: Platform, route: RouteDefinition, way: Way, tokens: PositionTokens) {
+function handlerOf(platform: Platform, route: RouteDefinition, way: Way, tokens: PositionTokens, observe: Observer) {
   const cursors = cursorsOf(route, platform.key('cursors'))
   const arrive = arrival(platform, route, tokens, cursors)
   const answer = answerer(platform, route)
+  const pattern = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
+  const [seen, seenHead] = [observe.of(route.method, pattern), observe.of('HEAD', pattern)]
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    const { call, sent } = arrive(request)
-    request.call = call
+    request.seen = request.method === 'HEAD' ? seenHead : seen
+    const call = request.call = arrive(request)
+    const turn = turnCount()
     const found = await way(call)
+    // What is known at once leaves together with all else of this turn: whoever receives it is woken once.
+    if (turnCount() === turn) await turnOver()
     tokens.write(reply, call.positions)
     // Says that the key is kept here: who does not hear an answer may ask again.
     if (call.idempotencyKey !== undefined) reply.header('idempotency-key', call.idempotencyKey)
-    return answer(request, reply, cursors ? cursors.close(found, sent(), call.caller) : found)
+    return answer(request, reply, cursors ? cursors.close(found, call.arrival?.sent() ?? {}, call.caller) : found)
   }
 }
 

@@ -48,7 +48,7 @@ function count(limiter: Limiter, { by, rate, name }: Rule, subject: string, told
 function subjectOf(call: Call, by: string): string | undefined {
   if (by === 'address') return call.arrival && networkOf(call.arrival.address)
   if (by === 'caller') return call.caller === null ? undefined : String(call.caller['id'])
-  const value = (call.input as Record<string, unknown> | null)?.[by]
+  const value = ((call.input ?? call.arrival?.sent()) as Record<string, unknown> | null | undefined)?.[by]
   // An account is one account however its name is written; nobody's name is longer.
   return typeof value === 'string' ? value.slice(0, 1_000).toLowerCase().normalize('NFKC').replaceAll(/\s+/g, ' ').trim() : undefined
 }

@@ -19,7 +19,7 @@ export interface Limiter {
   readonly on: boolean
 }
 
-/** Subjects remembered at most: one that was forgotten starts anew, so a flood of addresses costs memory nothing. */
+/** Subjects remembered at most, of each rule: one that was forgotten starts anew, so a flood of addresses costs memory nothing. */
 const subjectsMax = 100_000
 /** A window is remembered in so many marks at most. Up to this many requests each has its own; of more, those close together share one. */
 const marksMax = 20
@@ -32,16 +32,17 @@ interface Counted { readonly marks: { readonly at: number; count: number }[]; to
  * edge, and a leaky bucket while it drains. Each mark is forgotten `perMs` after its first request.
  */
 export function createLimiter(clock: Clock, options: { perAddress: Rate | undefined; on: boolean }): Limiter {
-  const known = new LRUCache<string, Counted>({ max: subjectsMax })
+  const rules = new Map<string, { readonly text: Rate; readonly count: number; readonly perMs: number; readonly subjects: LRUCache<string, Counted> }>()
   return {
     ...options,
     count(rule, subject, text) {
-      const { count, perMs } = parse(text)
-      const key = `${rule} ${subject}`
+      let known = rules.get(rule)
+      if (known?.text !== text) rules.set(rule, known = { text, ...rate(text), subjects: new LRUCache({ max: subjectsMax }) })
+      const { count, perMs, subjects } = known
       // Whole milliseconds: a fraction more than a minute would be told as 61 seconds.
       const now = Math.floor(clock.monotonic())
-      let counted = known.get(key)
-      if (!counted) known.set(key, counted = { marks: [], total: 0 })
+      let counted = subjects.get(subject)
+      if (!counted) subjects.set(subject, counted = { marks: [], total: 0 })
       forget(counted, now - perMs)
       const allowed = counted.total < count
       if (allowed) mark(counted, now, count > marksMax ? perMs / marksMax : 0)
@@ -63,13 +64,6 @@ function mark(counted: Counted, now: number, grainMs: number): void {
   if (newest && now - newest.at < grainMs) newest.count++
   else counted.marks.push({ at: now, count: 1 })
   counted.total++
-}
-
-const parsed = new Map<Rate, { count: number; perMs: number }>()
-function parse(text: Rate): { count: number; perMs: number } {
-  let found = parsed.get(text)
-  if (!found) parsed.set(text, found = rate(text))
-  return found
 }
 
 export function refuse(verdict: Verdict, what: string): never {

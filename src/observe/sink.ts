@@ -1,5 +1,5 @@
 import { write as writeFile, writeSync } from 'node:fs'
-import { afterTick, type Clock } from '../base/index.ts'
+import type { Clock } from '../base/index.ts'
 
 /**
  * Where log lines go: a file descriptor, written to in batches from outside the event loop. One write is under way at a time, and what
@@ -14,8 +14,8 @@ export interface Sink {
   readonly lost: number
 }
 
-/** Characters that may wait. */
-const waitingMax = 1024 ** 2
+/** Characters that may wait; and that wait for more lines, for so many milliseconds, before they are written. */
+const [waitingMax, batchMin, gatherMs] = [1024 ** 2, 16 * 1024, 20]
 const againMs = 50
 const [flushTriesMax, flushPauseMs] = [20, 10]
 
@@ -24,6 +24,7 @@ export function createSink(fd: number, clock: Pick<Clock, 'after'>): Sink {
   let length = 0
   let lost = 0
   let isWriting = false
+  let cancel: (() => void) | undefined
 
   const take = (): Buffer => {
     const batch = Buffer.from(waiting.join(''))
@@ -41,16 +42,20 @@ export function createSink(fd: number, clock: Pick<Clock, 'after'>): Sink {
       if (length > 0) send(take())
     })
   }
+  const start = () => {
+    cancel?.()
+    cancel = undefined
+    if (!isWriting && length > 0) send(take())
+  }
   return {
     get lost() { return lost },
     write(line) {
       if (length + line.length > waitingMax) { lost++; return }
       waiting.push(line)
       length += line.length
-      if (!isWriting) {
-        isWriting = true
-        afterTick(() => send(take()))
-      }
+      if (isWriting) return
+      if (length >= batchMin) start()
+      else cancel ??= clock.after(gatherMs, start)
     },
     flush() {
       let rest = take()

@@ -47,7 +47,7 @@ export function createTracer({ clock, random, share = 0, exporter }: TracerOptio
     begin(traceparent, name, kind) {
       const match = traceparent === undefined ? null : header.exec(traceparent)
       const isValid = match !== null && !/^0+$/.test(match[1] as string) && !/^0+$/.test(match[2] as string)
-      const ids = random.bytes(isValid ? 8 : 24).toString('hex')
+      const ids = random.hex(isValid ? 8 : 24)
       const traceId = isValid ? match[1] as string : ids.slice(16)
       const spanId = ids.slice(0, 16)
       const sampled = isValid ? (Number.parseInt(match[3] as string, 16) & 1) === 1 : exporter !== undefined && random.float() < share
@@ -55,7 +55,7 @@ export function createTracer({ clock, random, share = 0, exporter }: TracerOptio
     },
     child(trace, name, kind, attributes) {
       if (!trace.span) return trace
-      const spanId = random.bytes(8).toString('hex')
+      const spanId = random.hex(8)
       return { traceId: trace.traceId, spanId, sampled: true, span: record(trace.traceId, spanId, trace.spanId, name, kind, attributes) }
     },
     end({ span }, error) {
