@@ -1,5 +1,5 @@
 /** Where rows are, and what is in them: the same for all contenders. */
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 
 export interface Place { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string }
@@ -31,11 +31,12 @@ export async function ownDatabase(postgres: Place | undefined, name: string): Pr
   return { ...postgres, database: name }
 }
 
-/** Migration files, as SQL alone, each into its schema: a contender written by hand gets the same tables and indexes, and no row security. */
-export async function migrated(place: Place, files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [schema, file] of Object.entries(files)) {
-    const sql = await readFile(new URL(file, import.meta.url), 'utf8')
-    await withClient(place, (client) => client.query(`create schema ${schema}; set search_path to ${schema}, public; ${sql}`))
+/** Folders of migration files, as SQL alone, each into its schema: a contender written by hand gets the same tables and indexes, and no row security. */
+export async function migrated(home: Place, folders: Readonly<Record<string, string>>): Promise<void> {
+  for (const [schema, folder] of Object.entries(folders)) {
+    const place = new URL(folder, import.meta.url)
+    const sql = (await Promise.all((await readdir(place)).filter((file) => file.endsWith('.sql')).toSorted().map((file) => readFile(new URL(file, place), 'utf8')))).join('\n')
+    await withClient(home, (client) => client.query(`create schema ${schema}; set search_path to ${schema}, public; ${sql}`))
   }
 }
 

@@ -11,7 +11,7 @@ const lines = [1, 2, 3].map((index) => ({ productId: productId(index), quantity:
 
 await contend(async (given) => {
   const place = await ownDatabase(given.postgres, given.options['named'] ? 'order_named' : 'order_plain')
-  await migrated(place, { tenfold: '../src/data/migrations/001-platform.sql', orders: 'app/migrations/orders/001-orders.sql' })
+  await migrated(place, { tenfold: '../src/data/migrations/', orders: 'app/migrations/orders/' })
   const pool = new pg.Pool({ ...place, max: 20, options: '-c search_path=orders,tenfold' })
   return { measure: (_what, seconds) => rate(seconds, 32, () => placeOrder(pool, given.options['named'] === 'yes')) }
 })

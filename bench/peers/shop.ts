@@ -20,7 +20,7 @@ const bodySchema = {
 
 await contend(async (given) => {
   const place = await ownDatabase(given.postgres, 'shop_by_hand')
-  await migrated(place, { tenfold: '../src/data/migrations/001-platform.sql', catalogue: `${shop}/catalogue/migrations/001-products.sql`, orders: `${shop}/orders/migrations/001-orders.sql`, payments: `${shop}/payments/migrations/001-payments.sql` })
+  await migrated(place, { tenfold: '../src/data/migrations/', catalogue: `${shop}/catalogue/migrations/`, orders: `${shop}/orders/migrations/`, payments: `${shop}/payments/migrations/` })
   await seed(place, 'catalogue.products')
   const pool = new pg.Pool({ ...place, max: 20, options: '-c search_path=orders,catalogue,payments,tenfold' })
   const app = Fastify()

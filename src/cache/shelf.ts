@@ -25,7 +25,7 @@ export interface ShelfOptions {
 
 /** The look-up of one query's, or one function's, entries: remembered, or loaded, once for all who ask at once. Answers are shared, so they are frozen. */
 export interface Shelf {
-  /** What is remembered is answered as it is; what has to be loaded as a promise. */
+  /** What is remembered is answered as it is; what has to be loaded, or fails, as a promise. */
   get<T>(key: string, load: () => Promise<T>): T | Promise<T>
   drop(key: string): void
   clear(): void
@@ -51,7 +51,8 @@ export function createShelf({ section, freshness: { ttlMs, staleForMs, negativeM
     flights.set(key, flight)
     return flight
   }
-  const open = (value: unknown) => { if (value instanceof Missing) throw value.error; return value }
+  // Rejects, and throws nothing: whoever asks has a promise to catch from, remembered or not.
+  const open = (value: unknown) => value instanceof Missing ? Promise.reject(value.error) : value
 
   return {
     get<T>(key: string, load: () => Promise<T>): T | Promise<T> {

@@ -1,6 +1,6 @@
 import { type CommandContext, type FileRef, internals, type Internals } from '../app/index.ts'
 import { backoffMs, failed, fingerprint, isTenfoldError, overTheWire } from '../base/index.ts'
-import { isContention, type Place, type Statement, type Transaction, writesOn } from '../data/index.ts'
+import { isContention, isStalePlan, type Place, type Statement, type Transaction, writesOn } from '../data/index.ts'
 import { emitStatement, state, type Stated } from '../events/index.ts'
 import { ask, type Asked, enqueueStatement } from '../jobs/index.ts'
 import { traceparentOf } from '../observe/index.ts'
@@ -30,6 +30,8 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
       try {
         return await once(platform, call, place, rider?.(call))
       } catch (error) {
+        // Each takes a connection out of use, and a fresh one has none of these: this ends.
+        if (isStalePlan(error)) { attempt--; continue }
         if (!isContention(error)) throw error
         if (attempt + 1 >= attemptsMax) throw failed('contention', `${call.procedure.name} lost ${attemptsMax} times against concurrent changes of the same rows: try again; if this is usual, guard one update instead of reading first, and say isolation: 'read committed'.`, { cause: error, retryAfterMs: 1_000 })
         await platform.clock.sleep(backoffMs(platform.random, attempt, 4, 200))

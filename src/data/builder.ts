@@ -2,6 +2,7 @@ import { CamelCasePlugin, type CompiledQuery, type DatabaseConnection, DummyDriv
 import type pg from 'pg'
 import type { Reads, Writes } from '../app/index.ts'
 import { failed } from '../base/index.ts'
+import { createNames } from './names.ts'
 import type { Statement } from './transaction.ts'
 
 // Kysely compiles, we run: one compiler serves all, and each transaction gets a view of it with its own connection.
@@ -19,6 +20,13 @@ function bound(connection: DatabaseConnection): Kysely<any> {
   return new Kysely({ config, dialect, driver: driver as never, executor })
 }
 
+const nameOf = createNames()
+/** Without values it may be several in one text, which cannot be prepared. */
+function statement(text: string, values: readonly unknown[]): Statement {
+  const name = values.length > 0 ? nameOf(text) : undefined
+  return { text, values, ...(name === undefined ? {} : { name }) }
+}
+
 /** Runs a statement inside the transaction that it belongs to. */
 export type RunStatement = (statement: Statement) => Promise<pg.QueryResult>
 
@@ -26,7 +34,7 @@ export type RunStatement = (statement: Statement) => Promise<pg.QueryResult>
 function connectionOf(run: RunStatement): DatabaseConnection {
   return {
     async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-      const result = await run({ text: query.sql, values: query.parameters as unknown[] })
+      const result = await run(statement(query.sql, query.parameters))
       const affected = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(result.command)
       return { rows: result.rows as R[], ...(affected ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}) }
     },
@@ -38,7 +46,7 @@ type Raw = <Row>(text: TemplateStringsArray, ...values: unknown[]) => Promise<Ro
 
 function rawOf(run: RunStatement): Raw {
   return async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
-    const result = await run({ text: text.reduce((sql, part, index) => `${sql}$${index}${part}`), values })
+    const result = await run(statement(text.reduce((sql, part, index) => `${sql}$${index}${part}`), values))
     return result.rows.map((row: Record<string, unknown>) => Object.fromEntries(Object.entries(row).map(([name, value]) => [camelName(name), value])) as Row)
   }
 }

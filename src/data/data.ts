@@ -5,7 +5,7 @@ import { placeholdersOf, readsOn, snakeName } from './builder.ts'
 import { createDatabase, type Database, type DatabaseConfig, type Replica, type Target } from './database.ts'
 import type { PoolOptions } from './pool.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
-import { databaseFault, isContention, isLostConnection, isWriteInReadOnly } from './faults.ts'
+import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly } from './faults.ts'
 import { type Statement, Transaction, type TransactionOptions } from './transaction.ts'
 import type { QueryConfig, QueryResultRow } from 'pg'
 
@@ -99,8 +99,8 @@ export function createData(config: DataConfig, clock: Clock): Data {
         release()
         return rows
       } catch (error) {
-        release(isLostConnection(error))
-        throw isContention(error) ? error : databaseFault(error, database.name)
+        release(isLostConnection(error) || isStalePlan(error))
+        throw databaseFault(error, database.name)
       }
     },
     async wrote(database, positions) {
@@ -131,6 +131,7 @@ async function onNearest<T>(database: Database, options: ReadOptions, clock: Clo
   try {
     answer = await work(target)
   } catch (error) {
+    if (isStalePlan(error)) return onNearest(database, options, clock, work) // ends with the last stale connection: a fresh one has none
     if (target === database.primary || !isTenfoldError(error, 'database-unavailable')) throw error
     answer = await work(target = database.primary)
   }

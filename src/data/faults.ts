@@ -6,6 +6,14 @@ export function isContention(error: unknown): boolean {
   return error instanceof pg.DatabaseError && (error.code === '40001' || error.code === '40P01')
 }
 
+/**
+ * A prepared statement of this connection answers other columns since a migration (`select *` after `add column`). Nothing is wrong with
+ * the statement, only with what the connection remembers of it: on a fresh one it runs.
+ */
+export function isStalePlan(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '0A000' && /cached plan must not change result type/.test(error.message)
+}
+
 export function isWriteInReadOnly(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '25006'
 }

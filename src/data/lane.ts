@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { systemClock } from '../base/index.ts'
-import { isLostConnection } from './faults.ts'
+import { hold } from './burst.ts'
+import { isLostConnection, isStalePlan } from './faults.ts'
 import type { Statement } from './transaction.ts'
 
 /**
@@ -25,31 +26,44 @@ export function createLane(config: pg.ClientConfig, size: number, fault: (error:
 
   const client = (): Promise<pg.Client> => {
     const slot = next = (next + 1) % size
-    if (slots[slot]) return slots[slot]
-    // By identity: the end of a connection that was replaced already must not forget the new one.
-    const forget = () => { if (slots[slot] === mine) slots[slot] = undefined }
-    const mine: Promise<pg.Client> = connect(config, () => forget()).catch((error: unknown) => { forget(); throw error })
-    return slots[slot] = mine
+    return slots[slot] ??= connect(config, (mine) => forget(mine, slot))
   }
-  const lastEnds = new WeakMap<pg.Client, number>()
-  const burst = async (statements: readonly Statement[], again = true): Promise<pg.QueryResult[]> => {
+  const forget = (mine: Promise<pg.Client>, slot: number) => {
+    // By identity: the end of a connection that was replaced already must not forget the new one.
+    if (slots[slot] === mine) slots[slot] = undefined
+  }
+  /** What it has been sent already, it still answers. */
+  const retire = (stale: Promise<pg.Client>) => {
+    slots.forEach((_, slot) => forget(stale, slot))
+    stale.then((open) => open.end()).catch(() => { /* it is gone */ })
+  }
+  /** `left`: how often it is sent again at most. Reads have no effect, so all of them may be. */
+  const burst = async (statements: readonly Statement[], left = size + 1): Promise<pg.QueryResult[]> => {
+    const lane = client()
     try {
-      const lane = await client()
-      const sentAt = served ? systemClock.monotonic() : 0
-      const outcomes = await Promise.allSettled(statements.map((statement) => lane.query(statement as pg.QueryConfig)))
-      if (served) {
-        const now = systemClock.monotonic()
-        served(statements[0] as Statement, now - Math.max(sentAt, lastEnds.get(lane) ?? 0))
-        lastEnds.set(lane, now)
-      }
-      const failure = outcomes.find((outcome) => outcome.status === 'rejected')
-      if (failure) throw failure.reason
-      return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<pg.QueryResult>).value)
+      return await send(await lane, statements)
     } catch (error) {
-      // Reads have no effect, so one that a dying connection took with it is sent once more on a fresh one.
-      if (again && isLostConnection(error)) return burst(statements, false)
+      // What a dying connection took with it goes once more, on a fresh one.
+      if (left > 0 && isLostConnection(error)) return burst(statements, 0)
+      if (left > 0 && isStalePlan(error)) { retire(lane); return burst(statements, left - 1) }
       throw fault(error)
     }
+  }
+  const lastEnds = new WeakMap<pg.Client, number>()
+  const send = async (lane: pg.Client, statements: readonly Statement[]): Promise<pg.QueryResult[]> => {
+    const sentAt = served ? systemClock.monotonic() : 0
+    const flush = hold(lane)
+    const answers = statements.map((statement) => lane.query(statement as pg.QueryConfig))
+    flush()
+    const outcomes = await Promise.allSettled(answers)
+    if (served) {
+      const now = systemClock.monotonic()
+      served(statements[0] as Statement, now - Math.max(sentAt, lastEnds.get(lane) ?? 0))
+      lastEnds.set(lane, now)
+    }
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failure) throw failure.reason
+    return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<pg.QueryResult>).value)
   }
   return {
     burst,
@@ -61,10 +75,10 @@ export function createLane(config: pg.ClientConfig, size: number, fault: (error:
   }
 }
 
-async function connect(config: pg.ClientConfig, onEnd: () => void): Promise<pg.Client> {
+function connect(config: pg.ClientConfig, onEnd: (mine: Promise<pg.Client>) => void): Promise<pg.Client> {
   const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig)
-  client.on('error', onEnd)
-  client.on('end', onEnd)
-  await client.connect()
-  return client
+  const mine = client.connect().then(() => client)
+  for (const event of ['error', 'end'] as const) client.on(event, () => onEnd(mine))
+  mine.catch(() => onEnd(mine))
+  return mine
 }

@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import { isWriteInReadOnly } from './faults.ts'
 import { createLane, type Lane } from './lane.ts'
+import { createNames } from './names.ts'
 
 /**
  * `pg.Pool` as everybody uses it, and faster where that is safe: a lone SELECT goes down a lane (a few connections that all share,
@@ -20,16 +20,15 @@ export interface PipelinedPoolConfig extends pg.PoolConfig {
 
 /** A statement that so often took longer than this is no neighbour, in milliseconds. */
 const [slowMs, slowTimes] = [50, 2]
-/** Statements that are remembered, as prepared or as unfit; each prepared one costs the server memory on each lane. */
-const [preparedMax, unfitMax] = [500, 2_000]
+/** Statements that are remembered as unfit. */
+const unfitMax = 2_000
 
 interface Query { text: string; values?: unknown[]; name?: string; rowMode?: string; types?: pg.CustomTypesConfig; submit?: unknown }
 type Callback = (error: Error | undefined, result: unknown) => void
 
 export class PipelinedPool extends pg.Pool {
   readonly #lane: Lane
-  /** Text → how often it was seen: twice, and it is prepared. */
-  readonly #seen = new LRUCache<string, number>({ max: preparedMax })
+  readonly #nameOf = createNames()
   readonly #slow = new LRUCache<string, number>({ max: unfitMax })
   readonly #unfit = new LRUCache<string, true>({ max: unfitMax })
 
@@ -52,14 +51,12 @@ export class PipelinedPool extends pg.Pool {
   }
 
   async #onLane(query: Query, own: () => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
-    const { text } = query
-    const times = (this.#seen.get(text) ?? 0) + 1
-    this.#seen.set(text, times)
+    const name = query.name ?? this.#nameOf(query.text)
     try {
-      return await this.#lane.run(query.name === undefined && times > 1 ? { ...query, name: `tenfold_${hash('sha256', text).slice(0, 32)}` } : query)
+      return await this.#lane.run(name === undefined ? query : { ...query, name })
     } catch (error) {
       if (!isWriteInReadOnly(error)) throw error
-      this.#unfit.set(text, true)
+      this.#unfit.set(query.text, true)
       return own()
     }
   }

@@ -14,7 +14,7 @@ import { systemRandom } from '../base/random.ts'
 import { resolveSecret } from '../base/secrets.ts'
 import { writesOn } from './builder.ts'
 import { createData as createTier, type Place } from './data.ts'
-import { isContention } from './faults.ts'
+import { isContention, isStalePlan } from './faults.ts'
 import { PipelinedPool } from './pipelined-pool.ts'
 import { connectionOf } from './url.ts'
 
@@ -72,6 +72,7 @@ export function createData<Tables>(options: StandaloneDataOptions): StandaloneDa
           await tier.wrote(place.database, positions)
           return { answer, consistency: positions.seal(key, systemClock.now()) }
         } catch (error) {
+          if (isStalePlan(error)) { attempt--; continue }
           if (!isContention(error)) throw error
           if (attempt === attemptsMax) throw failed('contention', `A transaction lost ${attemptsMax} times against concurrent changes of the same rows: try again; if this is usual, guard one update instead of reading first.`, { cause: error, retryAfterMs: 1_000 })
           await systemClock.sleep(backoffMs(systemRandom, attempt, 4, 200))

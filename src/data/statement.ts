@@ -1,7 +1,8 @@
 import pg from 'pg'
-import { afterTick, fingerprint } from '../base/index.ts'
+import { afterTick } from '../base/index.ts'
 import { camelName } from './builder.ts'
 import type { Lane } from './lane.ts'
+import { nameOf } from './names.ts'
 
 /** Stands for a field of the input while a statement is built. */
 class Slot {
@@ -21,7 +22,7 @@ export interface KnownStatement {
 /** Builds the statement once. `build` gets placeholders in the place of the input's fields. */
 export function knownStatement(build: (input: Record<string, unknown>) => { compile(): { sql: string; parameters: readonly unknown[] } }, fields: readonly string[]): KnownStatement {
   const { sql, parameters } = build(Object.fromEntries(fields.map((field) => [field, new Slot(field)]))).compile()
-  return { name: `tenfold_${fingerprint(sql)}`, text: sql, parameters }
+  return { name: nameOf(sql), text: sql, parameters }
 }
 
 export function valuesOf(statement: KnownStatement, input: Row): unknown[] {

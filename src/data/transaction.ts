@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { failed } from '../base/index.ts'
-import { databaseFault, isContention, isLostConnection } from './faults.ts'
+import { hold } from './burst.ts'
+import { databaseFault, isLostConnection, isStalePlan } from './faults.ts'
 import type { ConnectionPool } from './pool.ts'
 
 export interface Statement { readonly text: string; readonly values?: readonly unknown[]; /** Prepared under this name, once for each connection. */ readonly name?: string }
@@ -34,6 +35,8 @@ export class Transaction {
   readonly #readOnly: boolean
   readonly #onStatement: TransactionOptions['onStatement']
   #ended = false
+  /** Its connection remembers statements as they were before a migration: it is not to be used again. */
+  #stale = false
 
   private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: string, { readOnly, onStatement }: TransactionOptions) {
     this.#client = client
@@ -48,6 +51,8 @@ export class Transaction {
     const transaction = new Transaction(client, release, pool.name, options)
     // A fault of these comes back with the first statement's: the transaction is then aborted, or the connection gone.
     const ignore = () => {}
+    // After the microtasks: what is sent at once by whom waits for this goes with it.
+    process.nextTick(hold(client))
     client.query(`begin isolation level ${options.isolation}${options.readOnly ? ' read only' : ''}`).catch(ignore)
     if (options.bucket === 'all') client.query('set local role tenfold_scan').catch(ignore)
     client.query({ ...place, values: [options.schema, String(options.bucket ?? ''), String(Math.max(1, Math.ceil(options.timeoutMs)))] }).catch(ignore)
@@ -63,7 +68,8 @@ export class Transaction {
       return result
     } catch (error) {
       ended?.(error)
-      throw isContention(error) ? error : databaseFault(error, this.#pool)
+      this.#stale ||= isStalePlan(error)
+      throw databaseFault(error, this.#pool)
     }
   }
 
@@ -74,8 +80,10 @@ export class Transaction {
   async commit(last: readonly Statement[] = []): Promise<pg.QueryResult[]> {
     this.#ended = true
     const ended = this.#onStatement?.('commit')
+    const send = hold(this.#client)
     const sent = last.map((statement) => this.#client.query(statement as pg.QueryConfig))
     sent.push(this.#client.query('set local statement_timeout = 0'), this.#client.query('commit'))
+    send()
     const outcomes = await Promise.allSettled(sent)
     const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as unknown
     const done = outcomes.at(-1)
@@ -88,9 +96,9 @@ export class Transaction {
       this.#release(true)
       const before = outcomes.slice(0, -1).every((outcome) => outcome.status === 'fulfilled' || isLostConnection(outcome.reason))
       if (before && !this.#readOnly) throw failed('outcome-unknown', `The connection to ${this.#pool} broke while a change was being committed: repeat the request with the same key to learn its outcome.`, { cause: done.reason })
-    } else this.#release()
+    } else this.#release(this.#stale || isStalePlan(failure))
     if (failure === undefined) throw failed('internal', `A transaction on ${this.#pool} had failed before its COMMIT.`)
-    throw isContention(failure) ? failure : databaseFault(failure, this.#pool)
+    throw databaseFault(failure, this.#pool)
   }
 
   async rollback(): Promise<void> {
@@ -98,7 +106,7 @@ export class Transaction {
     this.#ended = true
     try {
       await this.#client.query('rollback')
-      this.#release()
+      this.#release(this.#stale)
     } catch {
       this.#release(true)
     }

@@ -24,7 +24,7 @@ export interface Worker {
   pass(database: Database): Promise<boolean>
   /** Resolves when nothing is being worked on, and all that was is written down. */
   idle(): Promise<void>
-  /** Takes nothing more, and gives back what has not been started. Resolves when it is idle. */
+  /** Gives back what has not been started, and takes nothing until it is idle. Whoever drives it makes no pass after this, unless it starts anew. */
   stop(): Promise<void>
   running(): number
   /** Told when a database that had more than there was room for may be asked again. */
@@ -87,7 +87,7 @@ export function createWorker(options: WorkerOptions): Worker {
     pump()
     return taken.length > 0
   }
-  const idle = async () => { while (unfinished.size > 0 || waiting.length > 0) { pump(); await Promise.race(unfinished.keys()) } }
+  const idle = async () => { while (unfinished.size > 0 || waiting.length > 0) { pump(); await Promise.all(unfinished.keys()) } }
   let passes: Promise<unknown> = Promise.resolve()
   const worker: Worker = {
     onRoom: () => {}, idle, running: () => handlers,
@@ -98,6 +98,8 @@ export function createWorker(options: WorkerOptions): Worker {
       const back = Map.groupBy(waiting.splice(0), (taken) => taken.database)
       await Promise.all([...back].map(([database, taken]) => giveBack(data, database, taken.map(({ row }) => row), clock.now()).catch((error: unknown) => options.logs.error('jobs could not be given back: they are found again when their lease ends', { reason: reasonOf(error) }))))
       await idle()
+      // It may be started again.
+      stopped = false
     },
   }
   return worker

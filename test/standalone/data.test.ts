@@ -84,3 +84,18 @@ test('what is wrong with its settings is said at once', () => {
   assert.throws(() => createData({ primary: 'env:NO_SUCH_DATABASE' }), { code: 'secret', message: /NO_SUCH_DATABASE, which is not set/ })
   assert.throws(() => createData({ primary: 'postgres://a@b/c', replicas: ['postgres://a@b/c'] }), { code: 'topology', message: /has replicas and no secret/ })
 })
+
+test('a migration that adds a column fails nobody who prepared a select * before it', async (context) => {
+  const { url, sql, closing } = await emptyDatabase(context, schema)
+  const data = createData<Tables>({ primary: url })
+  closing(() => data.close())
+  const every: (() => Promise<unknown[]>)[] = [
+    async () => (await data.pool.query('select * from things where id = $1', [1])).rows,
+    () => data.read((db) => db.selectFrom('things').selectAll().where('id', '=', 1).execute()),
+    async () => (await data.write((db) => db.updateTable('things').set({ hits: 7 }).where('id', '=', 1).returningAll().execute(), { isolation: 'read committed' })).answer,
+  ]
+  // A crowd first: each of several connections has prepared each of them.
+  for (const ask of every) for (let round = 0; round < 3; round++) await Promise.all(Array.from({ length: 8 }, ask))
+  await sql('alter table things add column note text')
+  for (const ask of every) for (const rows of await Promise.all(Array.from({ length: 8 }, ask))) assert.deepEqual(Object.keys(rows[0] as object).at(-1), 'note')
+})

@@ -1,0 +1,11 @@
+import type pg from 'pg'
+
+/**
+ * Holds back what is sent on a connection until the function that this answers is called: one write to its socket for all, instead of one
+ * for each message. pg itself does so for the messages of one statement (`Writable.cork`).
+ */
+export function hold(client: pg.ClientBase): () => void {
+  const { stream } = (client as unknown as { connection: { stream: { cork(): void; uncork(): void } } }).connection // not in its types
+  stream.cork()
+  return () => stream.uncork()
+}
