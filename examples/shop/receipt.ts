@@ -1,5 +1,5 @@
 import { setImmediate as letOthersRun } from 'node:timers/promises'
-import PDFDocument from 'pdfkit'
+import type PDFDocument from 'pdfkit'
 import { formatPence } from './money.ts'
 import { dateLine, fitted, printable } from './receipt-text.ts'
 
@@ -23,8 +23,10 @@ const ink = { text: '#1f2933', faint: '#7b8794', line: '#cbd2d9', band: '#f5f7fa
  */
 export async function receiptPdf(order: ReceiptOrder, customerName?: string): Promise<Uint8Array> {
   const placedAt = dateOf(order.placedAt)
+  // With its fonts it is some megabytes, and a process that makes no receipt does without.
+  const { default: Pdf } = await import('pdfkit')
   // pdfkit derives the document's ID from these; left alone it would take the time of day. It cannot do without a date.
-  const document = new PDFDocument({
+  const document = new Pdf({
     size: 'A4', margin: 0, bufferPages: true, lang: 'en-GB', displayTitle: true,
     info: { Title: `Receipt ${order.id}`, Creator: 'Tenfold shop', Producer: 'pdfkit', CreationDate: placedAt ?? new Date(0) },
   })

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { dirname, relative } from 'node:path'
 import { failed, reasonOf, systemClock } from '../base/index.ts'
 import { type Held, holdDatabase } from '../runtime/index.ts'
 import type { LoneCommand } from './command.ts'
@@ -126,12 +126,11 @@ function develop(folder: string, args: readonly string[]): Development {
   }
 }
 
-/** The application's own process. It is told whose it is, and keeps what Node compiled for the next one. */
+/** The application's own process. It is told whose it is. */
 function launch(args: readonly string[], heard: (message: FromApplication) => void): Application {
-  const modules = join(process.cwd(), 'node_modules')
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...existsSync(modules) ? { NODE_COMPILE_CACHE: join(modules, '.cache/tenfold') } : {}, ...process.env, [supervisorVariable]: String(process.pid) },
+    env: { ...process.env, [supervisorVariable]: String(process.pid) },
   })
   child.on('message', heard)
   const ended = new Promise<string>((resolve) => {

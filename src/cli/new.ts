@@ -57,7 +57,7 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 /** Node, TypeScript and their types in the versions that this checkout is tested with. */
 async function manifest(folder: string, name: string): Promise<object> {
   const { devDependencies: tested } = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
-  const tenfold = 'exec node --conditions=tenfold:src node_modules/tenfold/src/cli/main.ts'
+  const tenfold = 'exec node --conditions=tenfold:src node_modules/tenfold/src/cli/main.js'
   return {
     name, version: '0.1.0', private: true, type: 'module',
     scripts: { start: `${tenfold} start`, dev: `${tenfold} dev`, test: 'exec node --conditions=tenfold:src --test', typecheck: 'tsc -p .', tenfold },

@@ -16,7 +16,7 @@ test('a new application starts, answers its first query, passes its own test, an
   const folder = join(parent, 'my-notes')
   const { name, scripts, dependencies } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { name: string; scripts: Record<string, string>; dependencies: { tenfold: string } }
   assert.deepEqual([name, join(folder, dependencies.tenfold.replace('file:', ''))], ['my-notes', checkout])
-  assert.equal(scripts['start'], 'exec node --conditions=tenfold:src node_modules/tenfold/src/cli/main.ts start', 'which is what is started here')
+  assert.equal(scripts['start'], 'exec node --conditions=tenfold:src node_modules/tenfold/src/cli/main.js start', 'which is what is started here')
   await linkTenfold(folder)
   await symlink(join(checkout, 'node_modules/@types'), join(folder, 'node_modules/@types'))
 

@@ -51,7 +51,7 @@ export async function dataDirectory(context: Pick<TestContext, 'after'>, disk?: 
 export async function command(directory: string, args: readonly string[], options: ShopOptions = {}): Promise<Command> {
   const ports = options.ports ?? await freePorts()
   const full = options.output === 'full' ? openSync('/dev/full', 'w') : undefined
-  const line = options.program ? [options.program] : options.folder ? ['node_modules/tenfold/src/cli/main.ts'] : ['src/cli/main.ts', '--config', 'examples/shop/tenfold.config.ts']
+  const line = options.program ? [options.program] : options.folder ? ['node_modules/tenfold/src/cli/main.js'] : ['src/cli/main.js', '--config', 'examples/shop/tenfold.config.ts']
   const child = spawn(process.execPath, ['--conditions=tenfold:src', ...line, ...args], {
     cwd: options.folder ?? root, detached: true, stdio: ['ignore', full ?? 'pipe', full ?? 'pipe'],
     env: {

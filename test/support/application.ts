@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test'
 import { runCommand } from '../../src/base/process.ts'
 
 export const checkout = join(import.meta.dirname, '../..')
-export const tenfoldMain = join(checkout, 'src/cli/main.ts')
+export const tenfoldMain = join(checkout, 'src/cli/main.js')
 
 /** An empty folder that goes when the test ends. */
 export async function temporaryFolder(context: Pick<TestContext, 'after'>): Promise<string> {

@@ -1,19 +1,9 @@
-#!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
-import { checkCommand } from './check.ts'
 import type { Command, Given, LoneCommand } from './command.ts'
 import { loadConfig } from './config.ts'
-import { devCommand } from './dev.ts'
-import { migrateCommand } from './migrate.ts'
-import { newCommand } from './new.ts'
-import { rebuildCommand } from './rebuild.ts'
-import { routesCommand } from './routes.ts'
-import { deadCommand, runsCommand } from './runs.ts'
-import { startCommand } from './start.ts'
-import { topologyCommand } from './topology.ts'
 
 const help = `tenfold: one application, from one process to many regions
 
@@ -40,7 +30,19 @@ Exit codes: 0 done; 1 it failed, and said why; 2 the command line is not underst
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
-const commands: Readonly<Record<string, Command | LoneCommand>> = { new: newCommand, dev: devCommand, start: startCommand, migrate: migrateCommand, rebuild: rebuildCommand, routes: routesCommand, check: checkCommand, runs: runsCommand, dead: deadCommand, topology: topologyCommand }
+/** Each is loaded when it is asked for: what a long-lived `start` does not use takes none of its memory. */
+const commands: Readonly<Record<string, () => Promise<Command | LoneCommand>>> = {
+  new: async () => (await import('./new.ts')).newCommand,
+  dev: async () => (await import('./dev.ts')).devCommand,
+  start: async () => (await import('./start.ts')).startCommand,
+  migrate: async () => (await import('./migrate.ts')).migrateCommand,
+  rebuild: async () => (await import('./rebuild.ts')).rebuildCommand,
+  routes: async () => (await import('./routes.ts')).routesCommand,
+  check: async () => (await import('./check.ts')).checkCommand,
+  runs: async () => (await import('./runs.ts')).runsCommand,
+  dead: async () => (await import('./runs.ts')).deadCommand,
+  topology: async () => (await import('./topology.ts')).topologyCommand,
+}
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
@@ -50,7 +52,8 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${version}\n`)
     return 0
   }
-  if (name === undefined || name === 'help' || !Object.hasOwn(commands, name)) {
+  const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (name === undefined || !load) {
     if (values.help || name === undefined || name === 'help') {
       process.stdout.write(help)
       return values.help || name === 'help' ? 0 : 2
@@ -58,7 +61,7 @@ async function main(args: readonly string[]): Promise<number> {
     throw failed('usage', `There is no command ${JSON.stringify(name)}: use ${Object.keys(commands).join(', ')}, or tenfold --help.`)
   }
   const at = tokens.find((token) => token.kind === 'positional')?.index ?? 0
-  const command = commands[name] as Command | LoneCommand
+  const command = await load()
   const configPath = resolve(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
   const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
   const given = { quiet: values.quiet === true, configPath, rest: [...values.quiet === true ? ['--quiet'] : [], ...own] }
