@@ -8,7 +8,7 @@ import { leaseMs, type RunRow } from './row.ts'
 /**
  * Works off what is due. Rows are taken in batches, as many as there is room for and as will have found their turn within some 50 ms;
  * those that wait for it here are leased like those at work. What is done is acknowledged in batches too: the handler's place is free as
- * soon as it has ended, and its row goes with those of its tick.
+ * soon as it has ended, and its row goes with those that ended while the last batch was being written.
  */
 export interface WorkerOptions {
   readonly data: Data; readonly clock: Clock; readonly random: Random; readonly logs: Pick<Logs, 'warn' | 'error'>; readonly metrics: Metrics
@@ -135,6 +135,7 @@ function endings(options: WorkerOptions) {
   const { data, clock, random, logs, metrics, jobs } = options
   const durations = new Map<string, Histogram>()
   const batches = new Map<Database, { rows: RunRow[]; written: Promise<void> }>()
+  const writing = new Map<Database, Promise<void>>()
 
   const observe = (job: string, outcome: Outcome, began: number) => {
     const key = `${job} ${outcome}`
@@ -142,12 +143,18 @@ function endings(options: WorkerOptions) {
     if (!series) durations.set(key, series = metrics.histogram('tenfold_job_duration_seconds', 'How long jobs ran, by outcome', { job, outcome }))
     series.observe((clock.monotonic() - began) / 1000)
   }
-  /** All of a tick in one statement. */
+  /** All of a tick in one statement; and while one is being written, all that end meanwhile in the next. */
   const acknowledged = ({ row, database }: Taken): Promise<void> => {
     let batch = batches.get(database)
     if (!batch) {
       const rows: RunRow[] = []
-      batches.set(database, batch = { rows, written: new Promise<void>(afterTick).then(() => { batches.delete(database); return acknowledge(data, database, rows) }) })
+      const write = () => {
+        batches.delete(database)
+        const written = acknowledge(data, database, rows)
+        writing.set(database, written.catch(() => { /* whoever waits for it hears of it */ }))
+        return written
+      }
+      batches.set(database, batch = { rows, written: Promise.all([new Promise<void>(afterTick), writing.get(database)]).then(write) })
     }
     batch.rows.push(row)
     return batch.written

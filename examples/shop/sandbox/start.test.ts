@@ -63,7 +63,9 @@ test('kill -9 of the parent ends it; a Ctrl-C does not', { timeout: 60_000 }, as
   assert.equal((await fetch(`${urls.control}/faults`)).status, 200)
   parent.kill('SIGKILL')
   await once(link, 'close', { signal: t.signal })
-  await assert.rejects(connect(urls.control), { code: 'ECONNREFUSED' })
+  // What a process had open is closed piece by piece: its port may take one connection more.
+  const answers = () => connect(urls.control).then((open) => Boolean(open.destroy()), (error: NodeJS.ErrnoException) => { assert.equal(error.code, 'ECONNREFUSED'); return false })
+  while (await answers()) t.signal.throwIfAborted()
 })
 
 test('what hinders the start is told in a sentence', async () => {
