@@ -67,6 +67,11 @@ Read the ratios, not the figures: those are this machine's, and of that hour. Wh
 
 ${table}
 
+What the table leaves out. *Product from cache*: the peer writes one constant and nothing else; what separates ours from it is thirteen headers, a line of log, a trace id and a look-up, none of
+which can be left away. *The order command*: both sides wait for the same Postgres. Our statements, replayed on ten connections with no code of ours around them, reach 2,000 to 2,500 orders a second
+as they are, and 2,500 to 2,800 each order in one burst: about what the peer does, so that bar is not to be had by sending them better. *POST /orders*: ours makes its receipts and
+sends its mails beside the requests, and nobody takes the jobs of the peer.
+
 Made on ${date} by
 
 \`\`\`sh

@@ -1,6 +1,6 @@
 import { type CommandContext, type FileRef, internals, type Internals } from '../app/index.ts'
 import { backoffMs, failed, fingerprint, isTenfoldError, overTheWire } from '../base/index.ts'
-import { isContention, isStalePlan, type Place, type Statement, type Transaction, writesOn } from '../data/index.ts'
+import { isContention, isStalePlan, type Place, stalePlansMax, type Statement, type Transaction, writesOn } from '../data/index.ts'
 import { emitStatement, state, type Stated } from '../events/index.ts'
 import { ask, type Asked, enqueueStatement } from '../jobs/index.ts'
 import { traceparentOf } from '../observe/index.ts'
@@ -26,12 +26,12 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
   return async (call) => {
     const [place] = platform.data.places(call.procedure.shard, call.procedure.module, call.input)
     if (!place) throw failed('definition', `${call.procedure.name} has no place.`)
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, stale = 0; ; attempt++) {
       try {
         return await once(platform, call, place, rider?.(call))
       } catch (error) {
-        // Each takes a connection out of use, and a fresh one has none of these: this ends.
-        if (isStalePlan(error)) { attempt--; continue }
+        // No fault of this transaction's, and each takes a stale connection out of use.
+        if (isStalePlan(error) && stale++ < stalePlansMax) { attempt--; continue }
         if (!isContention(error)) throw error
         if (attempt + 1 >= attemptsMax) throw failed('contention', `${call.procedure.name} lost ${attemptsMax} times against concurrent changes of the same rows: try again; if this is usual, guard one update instead of reading first, and say isolation: 'read committed'.`, { cause: error, retryAfterMs: 1_000 })
         await platform.clock.sleep(backoffMs(platform.random, attempt, 4, 200))

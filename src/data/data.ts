@@ -5,7 +5,7 @@ import { placeholdersOf, readsOn, snakeName } from './builder.ts'
 import { createDatabase, type Database, type DatabaseConfig, type Replica, type Target } from './database.ts'
 import type { PoolOptions } from './pool.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
-import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly } from './faults.ts'
+import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly, stalePlansMax } from './faults.ts'
 import { type Statement, Transaction, type TransactionOptions } from './transaction.ts'
 import type { QueryConfig, QueryResultRow } from 'pg'
 
@@ -125,13 +125,13 @@ function nearest(database: Database, { consistency, positions }: ReadOptions, cl
 }
 
 /** Reads there, and where a replica cannot be reached, on the primary. Reads advance the caller too: it never goes back in time. */
-async function onNearest<T>(database: Database, options: ReadOptions, clock: Clock, work: (target: Target) => Promise<T>): Promise<T> {
+async function onNearest<T>(database: Database, options: ReadOptions, clock: Clock, work: (target: Target) => Promise<T>, stale = 0): Promise<T> {
   let target = nearest(database, options, clock)
   let answer: T
   try {
     answer = await work(target)
   } catch (error) {
-    if (isStalePlan(error)) return onNearest(database, options, clock, work) // ends with the last stale connection: a fresh one has none
+    if (isStalePlan(error) && stale < stalePlansMax) return onNearest(database, options, clock, work, stale + 1) // on a fresh connection, or one that is found stale in its turn
     if (target === database.primary || !isTenfoldError(error, 'database-unavailable')) throw error
     answer = await work(target = database.primary)
   }

@@ -14,6 +14,9 @@ export function isStalePlan(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '0A000' && /cached plan must not change result type/.test(error.message)
 }
 
+/** How often something is run again for that: each time a connection goes, and no pool has as many. */
+export const stalePlansMax = 200
+
 export function isWriteInReadOnly(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '25006'
 }

@@ -14,7 +14,7 @@ import { systemRandom } from '../base/random.ts'
 import { resolveSecret } from '../base/secrets.ts'
 import { writesOn } from './builder.ts'
 import { createData as createTier, type Place } from './data.ts'
-import { isContention, isStalePlan } from './faults.ts'
+import { isContention, isStalePlan, stalePlansMax } from './faults.ts'
 import { PipelinedPool } from './pipelined-pool.ts'
 import { connectionOf } from './url.ts'
 
@@ -66,13 +66,13 @@ export function createData<Tables>(options: StandaloneDataOptions): StandaloneDa
     read: (work, { seen, timeout = '5s' } = {}) => tier.read(place, { consistency: 'session', positions: positionsOf(seen), timeoutMs: milliseconds(timeout, 'timeout') }, work),
     async write(work, { seen, timeout = '5s', isolation = 'repeatable read' } = {}) {
       const positions = positionsOf(seen)
-      for (let attempt = 1; ; attempt++) {
+      for (let attempt = 1, stale = 0; ; attempt++) {
         try {
           const answer = await tier.transact(place, { isolation, timeoutMs: milliseconds(timeout, 'timeout') }, (transaction) => work(writesOn((statement) => transaction.query(statement))))
           await tier.wrote(place.database, positions)
           return { answer, consistency: positions.seal(key, systemClock.now()) }
         } catch (error) {
-          if (isStalePlan(error)) { attempt--; continue }
+          if (isStalePlan(error) && stale++ < stalePlansMax) { attempt--; continue }
           if (!isContention(error)) throw error
           if (attempt === attemptsMax) throw failed('contention', `A transaction lost ${attemptsMax} times against concurrent changes of the same rows: try again; if this is usual, guard one update instead of reading first.`, { cause: error, retryAfterMs: 1_000 })
           await systemClock.sleep(backoffMs(systemRandom, attempt, 4, 200))
