@@ -2,7 +2,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Answer, Given } from './contender.ts'
 
@@ -31,7 +30,7 @@ export async function startContender(name: string, script: string, given: Given,
   const child = fork(join(import.meta.dirname, script), [JSON.stringify(given)], {
     stdio: ['ignore', file, file, 'ipc'],
     // For all of them what `tenfold start` does for itself: what Node has compiled once is kept.
-    env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env },
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/tenfold'), ...process.env },
     execArgv: ['--conditions=tenfold:src', ...(profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`, `--cpu-prof-name=${name.replaceAll(/\W+/g, '-')}.cpuprofile`])],
   })
   closeSync(file)

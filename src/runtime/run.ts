@@ -85,7 +85,7 @@ async function start(topology: SingleTopology, { host, ports, place, held, closi
   const ops = await createOpsServer(engine.platform, readinessChecks(engine), () => draining)
   const background = startBackground(engine)
   closing.push(() => ops.close(), () => background.stop(), () => leave(engine.server, held ? 0 : lameDuckMs))
-  if (!held) await tidyMemory() // where it is started anew at each change, it waits for nothing
+  if (!held) await collectGarbage() // where it is started anew at each change, it waits for nothing
   await listen(engine.server, host, ports.web, 'PORT')
   await listen(ops, host, ports.ops, 'OPS_PORT')
   const stop = once(async () => {
@@ -100,12 +100,14 @@ async function start(topology: SingleTopology, { host, ports, place, held, closi
 }
 
 /** What loading left behind, some twenty megabytes, would stay for as long as nothing is asked of us: it goes now, in some 40 ms. */
-async function tidyMemory(): Promise<void> {
-  const { Session } = await import('node:inspector/promises')
-  const session = new Session()
-  session.connect()
-  await session.post('HeapProfiler.collectGarbage').catch(() => { /* it is there, or collected later */ })
-  session.disconnect()
+async function collectGarbage(): Promise<void> {
+  try {
+    const { Session } = await import('node:inspector/promises')
+    const session = new Session()
+    session.connect()
+    await session.post('HeapProfiler.collectGarbage')
+    session.disconnect()
+  } catch { /* a Node without its inspector: it is collected later */ }
 }
 
 /** How long who stalls in the midst of a request may hold up a process that leaves, in milliseconds. */
