@@ -33,9 +33,14 @@ export function hearBell(config: pg.ClientConfig, clock: Clock, random: Random, 
     client.on('notification', heard)
     await client.connect()
     current = client
-    await client.query(`listen ${channel}`)
-    heard() // what came while nobody listened
-    await ended
+    try {
+      if (stopping.signal.aborted) return // told while there was nothing yet to end
+      await client.query(`listen ${channel}`)
+      heard() // what came while nobody listened
+      await ended
+    } finally {
+      await client.end().catch(() => { /* it has ended already */ })
+    }
   }
   const run = async () => {
     for (let failures = 0; !stopping.signal.aborted; failures++) {

@@ -26,10 +26,10 @@ export async function attach(app: App<any, any, any>, topology: Topology<any>): 
   const place = resolve(topology.data ?? '.tenfold')
   const directory = join(place, 'postgres')
   await access(join(directory, 'cluster', 'PG_VERSION')).catch((cause: unknown) => { throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`, { cause }) })
-  const running = await runningPostgres(directory)
-  const { host, port, stop } = running ? { ...running, stop: async () => {} } : await startHere(place, directory)
   const secret = topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(place)
   const { name, application } = namesOf(definition, secret)
+  const running = await runningPostgres(directory)
+  const { host, port, stop } = running ? { ...running, stop: async () => {} } : await startHere(place, directory)
   const data = createData({ databases: [{ name, primary: { host, port, ...application, database: name }, replicas: [] }], pool: { max: 4, waitMs: 5_000 } }, systemClock)
   return {
     app: definition, data, clock: systemClock, isRunning: running !== undefined,

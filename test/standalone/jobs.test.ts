@@ -87,3 +87,18 @@ test('who leaves finishes what it began and gives back the rest; one due later w
   await jobs.stop()
   assert.equal((await sql(`select from tenfold.runs where name = 'slow'`)).length, 1)
 })
+
+test('who is told to leave while it still connects leaves, and may start again', { timeout: 20_000 }, async (context) => {
+  const { url, closing } = await emptyDatabase(context)
+  const ran: number[] = []
+  const jobs = createJobs({ database: url, jobs: { note: { timeout: '5s', tries: 1, run: async ({ nth }: { nth: number }) => { ran.push(nth) } } } })
+  closing(() => jobs.close())
+  await jobs.migrate()
+  for (let nth = 1; nth <= 3; nth++) {
+    jobs.start()
+    await jobs.stop()
+    await jobs.enqueue('note', { nth })
+  }
+  jobs.start()
+  await until(() => ran.length === 3)
+})
