@@ -42,7 +42,7 @@ export function serveDocs(server: FastifyInstance, name: string): void {
     let kept: Promise<Answer> | undefined
     server.get(`/docs/${file}`, async (request, reply) => {
       // Read when somebody first asks: a process that nobody browses holds none of it.
-      kept ??= readFile(new URL(import.meta.resolve(`swagger-ui-dist/${file}`))).then((bytes) => tagged(bytes, type))
+      kept ??= readFile(new URL(import.meta.resolve(`swagger-ui-dist/${file}`))).then((bytes) => tagged(bytes, type)).catch((error: unknown) => { kept = undefined; throw error })
       const answer = await kept
       return answer(request, reply.header('cache-control', 'public, max-age=3600'))
     })

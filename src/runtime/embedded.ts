@@ -48,6 +48,7 @@ export async function keepPostgres({ directory, logs, status }: { directory: str
   let server = await startPostgres({ directory, onStatus: status })
   const { host, port, user, password } = server
   let stopping = false
+  let restarting: Promise<unknown> | undefined
   const { promise: lost, resolve: giveUp } = Promise.withResolvers<Error>()
   const watch = async (current: PostgresServer, earlier: number): Promise<void> => {
     const since = systemClock.monotonic()
@@ -57,13 +58,20 @@ export async function keepPostgres({ directory, logs, status }: { directory: str
     const restarts = systemClock.monotonic() - since > 60_000 ? 0 : earlier
     if (restarts >= restartsMax) return giveUp(failed('start', `Postgres ended ${restarts + 1} times by itself. Its last words: ${log}`))
     try {
-      server = await startPostgres({ directory, port })
+      const started = startPostgres({ directory, port })
+      restarting = started.catch(() => { /* told below */ })
+      server = await started
       void watch(server, restarts + 1)
     } catch (error) {
       giveUp(error as Error)
     }
   }
-  return { address: { host, port, user, password }, lost, guard: () => { void watch(server, 0) }, async stop() { stopping = true; await server.stop() } }
+  const stop = async () => {
+    stopping = true
+    await restarting // one that is just coming back is stopped too, before anybody takes the directory for free
+    await server.stop()
+  }
+  return { address: { host, port, user, password }, lost, guard: () => { void watch(server, 0) }, stop }
 }
 
 function keptElsewhere(address: PostgresAddress): KeptPostgres {
