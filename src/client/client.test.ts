@@ -7,7 +7,7 @@ type Routes = { readonly '~app': never; readonly name: 'none' }
 function setUp() {
   const asked: { sent: string | undefined; answer: (token?: string) => void }[] = []
   const client = createClient<Routes>({ baseUrl: '', fetch: (_url, init) => new Promise((resolve) => {
-    asked.push({ sent: (init.headers as Record<string, string>)['tenfold-position'], answer: (token) => resolve(new Response('{}', { headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { 'tenfold-position': token }) } })) })
+    asked.push({ sent: (init.headers as Record<string, string>)['tenfold-consistency'], answer: (token) => resolve(new Response('{}', { headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { 'tenfold-consistency': token }) } })) })
   }) }) as unknown as (route: string, input: object) => Promise<unknown> // any route
   const begin = async () => { const answered = client('GET /a', {}); await new Promise<void>((resolve) => { setImmediate(resolve) }); return { answered } }
   return { asked, begin, sent: () => asked.at(-1)?.sent }

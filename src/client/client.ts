@@ -78,13 +78,13 @@ export function createClient<A>(options: ClientOptions): Client<A> {
     const sent = positions
     const headers = {
       ...await options.headers?.(), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(key === undefined ? {} : { 'idempotency-key': key }), ...(sent.length === 0 ? {} : { 'tenfold-position': sent.join(', ') }),
+      ...(key === undefined ? {} : { 'idempotency-key': key }), ...(sent.length === 0 ? {} : { 'tenfold-consistency': sent.join(', ') }),
     }
     const late = new AbortController()
     const cancel = clock.after(timeoutMs, () => late.abort(new Error(`no answer in ${timeoutMs} ms`)))
     try {
       const response = await send(`${options.baseUrl}${url}`, { method, headers, ...(body === undefined ? {} : { body }), signal: signal ? AbortSignal.any([late.signal, signal]) : late.signal })
-      const position = response.headers.get('tenfold-position')
+      const position = response.headers.get('tenfold-consistency')
       if (position !== null) positions = [...positions.filter((known) => !sent.includes(known)), position].slice(-positionsSentMax)
       if (response.headers.get('idempotency-key') !== null) keeping.add(route)
       // Read within the time limit; anything but JSON is the caller's to read.

@@ -9,3 +9,9 @@ export function hold(client: pg.ClientBase): () => void {
   stream.cork()
   return () => stream.uncork()
 }
+
+/** Ends a connection without a word to the server, which may not be there to hear it. */
+export function cut(client: pg.ClientBase): void {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection // not in its types
+  stream.destroy()
+}

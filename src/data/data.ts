@@ -1,11 +1,14 @@
 import type { ProcedureDefinition, Reads, ShardRule, ModuleDefinition } from '../app/index.ts'
-import { bucketCount, bucketOf, type Clock, failed, isTenfoldError, type Positions } from '../base/index.ts'
+import { bucketCount, bucketOf, type Clock, failed, type Positions } from '../base/index.ts'
+import type { Metrics } from '../observe/index.ts'
 import { type Deadline, deadlineIn, raceDeadline } from '../resilience/index.ts'
 import { placeholdersOf, readsOn, snakeName } from './builder.ts'
-import { createDatabase, type Database, type DatabaseConfig, type Replica, type Target } from './database.ts'
-import type { PoolOptions } from './pool.ts'
+import { createDatabase, type Database, type DatabaseConfig, type ReplicaOptions } from './database.ts'
+import { type CountReads, onNearest, readReasons } from './nearest.ts'
+import { sendable, type PoolOptions } from './pool.ts'
+import type { Target } from './target.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
-import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly, stalePlansMax } from './faults.ts'
+import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly } from './faults.ts'
 import { type Statement, Transaction, type TransactionOptions } from './transaction.ts'
 import type { QueryConfig, QueryResultRow } from 'pg'
 
@@ -13,6 +16,7 @@ export interface DataConfig {
   /** Where modules without a shard key are, and the first shard of those with one. */
   readonly databases: readonly DatabaseConfig[]
   readonly pool: PoolOptions
+  readonly replicas?: ReplicaOptions
 }
 
 /** Where rows are: a database, the module's schema in it, and the bucket. */
@@ -48,8 +52,10 @@ export interface Data {
   close(): Promise<void>
 }
 
-export function createData(config: DataConfig, clock: Clock): Data {
-  const databases = config.databases.map((database) => createDatabase(database, config.pool, clock))
+export function createData(config: DataConfig, clock: Clock, metrics?: Metrics): Data {
+  const databases = config.databases.map((database) => createDatabase(database, config.pool, clock, config.replicas))
+  const counts = new Map(databases.map((database) => [database, readCounts(database.name, metrics)]))
+  const near = <T>(database: Database, options: ReadOptions, work: (target: Target) => Promise<T>) => onNearest(database, options, clock, counts.get(database) as CountReads, work)
   const home = databases[0]
   if (!home) throw failed('topology', 'data.databases is empty: name at least one database.')
   const databaseOf = (bucket: number | undefined) => bucket === undefined ? home : databases[Math.floor(bucket * databases.length / bucketCount)] as Database
@@ -67,14 +73,14 @@ export function createData(config: DataConfig, clock: Clock): Data {
       const bucket = bucketOf(key)
       return [{ database: databaseOf(bucket), schema, bucket }]
     },
-    read: (place, options, work) => onNearest(place.database, options, clock, (target) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, options, deadline, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
+    read: (place, options, work) => near(place.database, options, (target) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, options, deadline, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
     statement(procedure, single) {
       const schema = snakeName(procedure.module.name)
       const build = procedure.query?.statement
       if (!build) throw failed('definition', `${procedure.name} is not one statement.`)
       const known = knownStatement((input) => build(placeholdersOf(schema), input), Object.keys(procedure.input.properties ?? {}))
       const runners = new Map<Target, ReturnType<typeof runnerOn>>()
-      return (place, options, input) => onNearest(place.database, options, clock, async (target) => {
+      return (place, options, input) => near(place.database, options, async (target) => {
         let run = runners.get(target)
         if (!run) runners.set(target, run = runnerOn(target, known, single))
         return camelRows(await run(place, valuesOf(known, input)))
@@ -95,7 +101,7 @@ export function createData(config: DataConfig, clock: Clock): Data {
     async execute<Row extends QueryResultRow>(database: Database, statement: Statement) {
       const { client, release } = await database.writer.take()
       try {
-        const { rows } = await client.query<Row>(statement as QueryConfig)
+        const { rows } = await client.query<Row>(sendable(database.writer, statement) as QueryConfig)
         release()
         return rows
       } catch (error) {
@@ -112,31 +118,9 @@ export function createData(config: DataConfig, clock: Clock): Data {
   }
 }
 
-/**
- * The way of a read (DESIGN.md, "Positions"): any replica for who does not mind; one that has all that the caller has seen; else the
- * primary.
- */
-function nearest(database: Database, { consistency, positions }: ReadOptions, clock: Clock): Target {
-  if (database.replicas.length === 0 || consistency === 'primary') return database.primary
-  if (positions.primaryUntil > clock.now()) return database.primary
-  if (consistency === 'eventual') return database.replicas[0] as Replica
-  const seen = positions.at(database.name)
-  return database.replicas.find((replica) => !seen || replica.covers(seen)) ?? database.primary
-}
-
-/** Reads there, and where a replica cannot be reached, on the primary. Reads advance the caller too: it never goes back in time. */
-async function onNearest<T>(database: Database, options: ReadOptions, clock: Clock, work: (target: Target) => Promise<T>, stale = 0): Promise<T> {
-  let target = nearest(database, options, clock)
-  let answer: T
-  try {
-    answer = await work(target)
-  } catch (error) {
-    if (isStalePlan(error) && stale < stalePlansMax) return onNearest(database, options, clock, work, stale + 1) // on a fresh connection, or one that is found stale in its turn
-    if (target === database.primary || !isTenfoldError(error, 'database-unavailable')) throw error
-    answer = await work(target = database.primary)
-  }
-  if (database.replicas.length > 0 && options.consistency !== 'eventual') options.positions.advance(await database.positionOf(target))
-  return answer
+function readCounts(database: string, metrics: Metrics | undefined): CountReads {
+  const counters = new Map(readReasons.map((reason) => [reason, metrics?.counter('tenfold_replica_reads_total', 'Reads of a database with replicas, by where they were served and why', { db_namespace: database, served_by: reason === 'replica' ? 'replica' : 'primary', reason })]))
+  return (reason) => counters.get(reason) ?? { add() {} }
 }
 
 /** A handler's statements in one transaction that cannot write, opened when the first is sent. */

@@ -1,25 +1,30 @@
-import { afterTick, type Clock, parseLsn, type Position } from '../base/index.ts'
-import { createLane, type Lane } from './lane.ts'
+import { type Clock, failed, type Position } from '../base/index.ts'
 import { databaseFault } from './faults.ts'
+import { joined } from './joined.ts'
+import { createHeartbeats } from './lag.ts'
+import { createLane } from './lane.ts'
 import { clientOptions, type Connection, type ConnectionPool, createPool, type PoolOptions } from './pool.ts'
-import type { Statement } from './transaction.ts'
+import { createReplica, type Replica } from './replica.ts'
+import { askLeftTimelines, askPosition, askStanding, beatStatement } from './standing.ts'
+import type { Target } from './target.ts'
+import { createTimelines } from './timelines.ts'
 
 /** One logical database: a primary, and perhaps copies of it that lag behind. */
 export interface DatabaseConfig {
   readonly name: string
   readonly primary: Connection
   readonly replicas: readonly Connection[]
+  /** The same servers through a transaction pooler: what transactions go by. Lanes go past it: a pooler knows no prepared statements. */
+  readonly pooler?: { readonly primary: Connection; readonly replicas?: readonly Connection[] } | undefined
+  /** True: it has the platform's own tables, and so a heartbeat, by which a replica's lag is told. */
+  readonly hasPlatform?: boolean
 }
 
-/** One Postgres that reads can be sent to. */
-export interface Target {
-  readonly pool: ConnectionPool
-  readonly lane: Lane
-}
-
-export interface Replica extends Target {
-  /** Whether it has replayed that position: by what was last heard of it, a bound from below that never falls. */
-  covers(position: Position): boolean
+export interface ReplicaOptions {
+  /** A replica this far behind, in milliseconds, for a second is not read from until it has caught up; 500 unless told. */
+  readonly lagLimitMs?: number
+  /** How long a read waits for a replica to have what its caller has seen, in milliseconds, before it goes to the primary; 20 unless told. */
+  readonly waitMs?: number
 }
 
 export interface Database {
@@ -28,64 +33,65 @@ export interface Database {
   /** Apart from the readers' connections, so that a crowd of reads cannot keep a write out. */
   readonly writer: ConnectionPool
   readonly replicas: readonly Replica[]
+  readonly waitMs: number
   /** Where the primary's log is now: at or behind every commit that it has acknowledged. One question for all who ask in a tick. */
   position(): Promise<Position>
   /** What has been replayed where that read was served. */
   positionOf(target: Target): Promise<Position>
+  /** Writes a heartbeat and hears where each replica stands. Never fails: what does not answer is taken out. */
+  watch(): Promise<void>
   close(): Promise<void>
 }
 
 const laneSize = 2
-/** How old a replica's word may be before it is asked again, in milliseconds. */
-const replicaNewsMs = 25
+const [lagLimitMs, waitMs] = [500, 20]
 
-// The timeline is the first eight digits of a log file's name; a standby cannot name its files, but knows its last checkpoint's.
-const written: Statement = { name: 'tenfold_written', text: `select lsn::text, ('x' || left(pg_walfile_name(lsn), 8))::bit(32)::int as timeline from pg_current_wal_lsn() as lsn` }
-const replayedTo: Statement = { name: 'tenfold_replayed', text: `select coalesce(pg_last_wal_replay_lsn(), '0/0')::text as lsn, (select timeline_id from pg_control_checkpoint()) as timeline` }
+export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock: Clock, options: ReplicaOptions = {}): Database {
+  const kind = config.hasPlatform ? 'ours' : 'plain'
+  const target = (name: string, connection: Connection, pooled: Connection | undefined): Target => ({ pool: createPool(`${name} (reads)`, pooled ?? connection, pools), lane: createLane(clientOptions(connection, true), laneSize, (error) => databaseFault(error, name)) })
+  const primary = target(config.name, config.primary, config.pooler?.primary)
+  const writer = createPool(`${config.name} (writes)`, config.pooler?.primary ?? config.primary, pools)
+  const [timelines, heartbeats] = [createTimelines(), createHeartbeats(clock)]
+  let [timeline, system]: [number, string | undefined] = [1, undefined] // of timeline 1 nothing was left behind
 
-async function askPosition(lane: Lane, where: Statement, database: string, clock: Clock): Promise<Position> {
-  const { rows } = await lane.run(where)
-  const { lsn, timeline } = rows[0] as { lsn: string; timeline: number }
-  return { database, timeline, lsn: parseLsn(lsn), at: clock.now() }
-}
-
-export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock: Clock): Database {
-  const target = (name: string, connection: Connection): Target => ({ pool: createPool(`${name} (reads)`, connection, pools), lane: createLane(clientOptions(connection, true), laneSize, (error) => databaseFault(error, name)) })
-  const primary = target(config.name, config.primary)
-  const writer = createPool(`${config.name} (writes)`, config.primary, pools)
-  const replicas = config.replicas.map((connection, index) => createReplica(target(`${config.name} replica ${index + 1}`, connection), config.name, clock))
-  const ask = (lane: Lane, where: Statement) => once(() => askPosition(lane, where, config.name, clock))
-  const position = ask(primary.lane, written)
-  const replayed = new Map<Target, () => Promise<Position>>(replicas.map((replica) => [replica, ask(replica.lane, replayedTo)]))
+  const learn = async ({ timeline: now }: Position) => {
+    if (now === timeline || kind === 'plain') return
+    timelines.learn(await askLeftTimelines(primary.lane))
+    timeline = now
+  }
+  const position = joined(async () => {
+    const { isStandby, ...found } = await askPosition(primary.lane, kind, config.name, clock)
+    if (isStandby) throw failed('database-unavailable', `The server of ${config.name} is no primary any more: try again shortly.`, { retryAfterMs: 1_000 })
+    await learn(found)
+    return found
+  })
+  const replicas = config.replicas.map((connection, index) => {
+    const name = `${config.name} replica ${index + 1}`
+    return createReplica({ name, database: config.name, target: target(name, connection, config.pooler?.replicas?.[index]), kind, clock, timelines, heartbeats, system: () => system, lagLimitMs: options.lagLimitMs ?? lagLimitMs })
+  })
+  const replayed = new Map<Target, () => Promise<Position>>(replicas.map((replica) => [replica, joined(() => askPosition(replica.lane, kind, config.name, clock))]))
+  const beat = async () => {
+    system ??= (await askStanding(primary.lane, kind, config.name, clock)).system
+    if (kind === 'plain') return
+    const { client, release } = await writer.take()
+    try {
+      const { rows: [row] } = await client.query<{ at: number }>(beatStatement.text)
+      heartbeats.heard(Number(row?.at))
+      release()
+    } catch (error) {
+      release(true)
+      throw error
+    }
+  }
   return {
-    name: config.name, primary, writer, replicas, position,
+    name: config.name, primary, writer, replicas, position, waitMs: options.waitMs ?? waitMs,
     positionOf: (read) => (replayed.get(read) ?? position)(),
+    async watch() {
+      // Without its primary a replica is asked all the same: it still serves.
+      await Promise.all([beat().catch(() => { /* no beat is no lag */ }), ...replicas.map((replica) => replica.ask())])
+    },
     async close() {
       await Promise.allSettled([writer.close(), ...[primary, ...replicas].flatMap(({ pool, lane }) => [pool.close(), lane.close()])])
     },
   }
-}
-
-function createReplica(target: Target, database: string, clock: Clock): Replica {
-  let replayed: Position = { database, timeline: 0, lsn: 0n, at: 0 }
-  let heardAt = -Infinity
-  const listen = async () => {
-    heardAt = clock.monotonic()
-    const heard = await askPosition(target.lane, replayedTo, database, clock)
-    if (heard.lsn > replayed.lsn) replayed = heard
-  }
-  return {
-    ...target,
-    covers(position) {
-      if (replayed.timeline >= position.timeline && replayed.lsn >= position.lsn) return true
-      if (clock.monotonic() - heardAt > replicaNewsMs) listen().catch(() => { /* a replica that does not answer covers nothing new */ })
-      return false
-    },
-  }
-}
-
-/** Joins all that ask within one tick into one question, asked after every one of them. */
-function once<T>(ask: () => Promise<T>): () => Promise<T> {
-  let next: Promise<T> | undefined
-  return () => next ??= new Promise<void>(afterTick).then(() => { next = undefined; return ask() })
 }

@@ -1,6 +1,6 @@
 export { snakeName, writesOn } from './builder.ts'
 export { createData, type Data, type DataConfig, type Place, type ReadOptions } from './data.ts'
-export type { Database, DatabaseConfig } from './database.ts'
+export type { Database, DatabaseConfig, ReplicaOptions } from './database.ts'
 export { databaseFault, isContention, isStalePlan, stalePlansMax } from './faults.ts'
 export { type AppliedFile, migrate, migrateJobs, type MigrateOptions } from './migrate.ts'
 export { clientOptions, type Connection, type PoolOptions } from './pool.ts'

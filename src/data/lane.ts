@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { systemClock } from '../base/index.ts'
-import { hold } from './burst.ts'
+import { cut, hold } from './burst.ts'
 import { isLostConnection, isStalePlan } from './faults.ts'
 import type { Statement } from './transaction.ts'
 
@@ -13,6 +13,8 @@ export interface Lane {
   run: (statement: Statement) => Promise<pg.QueryResult>
   /** Statements that must stand next to each other, such as one inside its own transaction; answers all, in order. */
   burst(statements: readonly Statement[]): Promise<pg.QueryResult[]>
+  /** Cuts its connections, for one that has fallen silent: what waits on them is lost, what comes next connects anew. */
+  reset(): void
   close(): Promise<void>
 }
 
@@ -68,6 +70,13 @@ export function createLane(config: pg.ClientConfig, size: number, fault: (error:
   return {
     burst,
     run: async (statement) => (await burst([statement]))[0] as pg.QueryResult,
+    reset() {
+      for (const [slot, mine] of slots.entries()) {
+        if (!mine) continue
+        forget(mine, slot)
+        mine.then((open) => cut(open)).catch(() => { /* it never opened */ })
+      }
+    },
     async close() {
       const open = slots.splice(0).filter((slot) => slot !== undefined)
       await Promise.allSettled(open.map(async (slot) => (await slot).end()))

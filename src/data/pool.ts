@@ -4,7 +4,7 @@ import { databaseFault } from './faults.ts'
 import { columnTypes } from './types.ts'
 
 /** Where a Postgres is and who we are there. */
-export interface Connection { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string; /** What a URL says beside these, such as `?sslmode=verify-full`; it goes to the driver as it is. */ readonly connectionString?: string }
+export interface Connection { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string; /** What a URL says beside these, such as `?sslmode=verify-full`; it goes to the driver as it is. */ readonly connectionString?: string; /** A transaction pooler stands there: it lends a server for a transaction only, and does not know what was prepared on which. */ readonly pooled?: boolean }
 
 export interface PoolOptions {
   /** Connections at most. */
@@ -16,13 +16,22 @@ export interface PoolOptions {
 /** Connections to one Postgres, handed out one at a time, with a bound on the wait. */
 export interface ConnectionPool {
   readonly name: string
+  /** Whether what is prepared on a connection is there when it is used again. */
+  readonly prepares: boolean
   /** A connection of one's own until `release`; `broken` throws it away. Errors: `pool-exhausted`, `database-unavailable`. */
   take(): Promise<{ client: pg.PoolClient; release: (broken?: boolean) => void }>
   usage(): { used: number; available: number; waiting: number; max: number }
   close(): Promise<void>
 }
 
-export function clientOptions(connection: Connection, readOnly = false): pg.ClientConfig {
+/** A statement as that pool can take it. */
+export function sendable<S extends { readonly name?: string }>(pool: Pick<ConnectionPool, 'prepares'>, statement: S): Omit<S, 'name'> {
+  if (pool.prepares || statement.name === undefined) return statement
+  const { name: _unknownThere, ...plain } = statement
+  return plain
+}
+
+export function clientOptions({ pooled: _ours, ...connection }: Connection, readOnly = false): pg.ClientConfig {
   return {
     ...connection, types: columnTypes, application_name: 'tenfold', keepAlive: true, connectionTimeoutMillis: 5_000,
     // The role itself carries the rest (data/guards.ts): a pooler between would drop what is said here.
@@ -37,7 +46,7 @@ export function createPool(name: string, connection: Connection, options: PoolOp
   pool.on('error', () => { /* an idle connection that broke is replaced at the next take */ })
   const usage = () => ({ used: pool.totalCount - pool.idleCount, available: options.max - pool.totalCount + pool.idleCount, waiting: pool.waitingCount, max: options.max })
   return {
-    name, usage,
+    name, usage, prepares: connection.pooled !== true,
     async take() {
       try {
         const client = await pool.connect()

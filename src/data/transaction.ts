@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { failed } from '../base/index.ts'
 import { hold } from './burst.ts'
 import { databaseFault, isLostConnection, isStalePlan } from './faults.ts'
-import type { ConnectionPool } from './pool.ts'
+import { type ConnectionPool, sendable } from './pool.ts'
 
 export interface Statement { readonly text: string; readonly values?: readonly unknown[]; /** Prepared under this name, once for each connection. */ readonly name?: string }
 
@@ -31,14 +31,14 @@ const place = {
 export class Transaction {
   readonly #client: pg.PoolClient
   readonly #release: (broken?: boolean) => void
-  readonly #pool: string
+  readonly #pool: ConnectionPool
   readonly #readOnly: boolean
   readonly #onStatement: TransactionOptions['onStatement']
   #ended = false
   /** Its connection remembers statements as they were before a migration: it is not to be used again. */
   #stale = false
 
-  private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: string, { readOnly, onStatement }: TransactionOptions) {
+  private constructor(client: pg.PoolClient, release: (broken?: boolean) => void, pool: ConnectionPool, { readOnly, onStatement }: TransactionOptions) {
     this.#client = client
     this.#release = release
     this.#pool = pool
@@ -48,14 +48,14 @@ export class Transaction {
 
   static async open(pool: ConnectionPool, options: TransactionOptions): Promise<Transaction> {
     const { client, release } = await pool.take()
-    const transaction = new Transaction(client, release, pool.name, options)
+    const transaction = new Transaction(client, release, pool, options)
     // A fault of these comes back with the first statement's: the transaction is then aborted, or the connection gone.
     const ignore = () => {}
     // After the microtasks: what is sent at once by whom waits for this goes with it.
     process.nextTick(hold(client))
     client.query(`begin isolation level ${options.isolation}${options.readOnly ? ' read only' : ''}`).catch(ignore)
     if (options.bucket === 'all') client.query('set local role tenfold_scan').catch(ignore)
-    client.query({ ...place, values: [options.schema, String(options.bucket ?? ''), String(Math.max(1, Math.ceil(options.timeoutMs)))] }).catch(ignore)
+    client.query({ ...sendable(pool, place), values: [options.schema, String(options.bucket ?? ''), String(Math.max(1, Math.ceil(options.timeoutMs)))] }).catch(ignore)
     return transaction
   }
 
@@ -63,13 +63,13 @@ export class Transaction {
     if (this.#ended) throw failed('definition', 'A statement was run after its transaction had ended: await every use of ctx.db inside the handler.')
     const ended = this.#onStatement?.(statement.text)
     try {
-      const result = await this.#client.query<Row>(statement as pg.QueryConfig)
+      const result = await this.#client.query<Row>(sendable(this.#pool, statement) as pg.QueryConfig)
       ended?.()
       return result
     } catch (error) {
       ended?.(error)
       this.#stale ||= isStalePlan(error)
-      throw databaseFault(error, this.#pool)
+      throw databaseFault(error, this.#pool.name)
     }
   }
 
@@ -81,7 +81,7 @@ export class Transaction {
     this.#ended = true
     const ended = this.#onStatement?.('commit')
     const send = hold(this.#client)
-    const sent = last.map((statement) => this.#client.query(statement as pg.QueryConfig))
+    const sent = last.map((statement) => this.#client.query(sendable(this.#pool, statement) as pg.QueryConfig))
     sent.push(this.#client.query('set local statement_timeout = 0'), this.#client.query('commit'))
     send()
     const outcomes = await Promise.allSettled(sent)
@@ -95,10 +95,10 @@ export class Transaction {
     if (done?.status === 'rejected' && isLostConnection(done.reason)) {
       this.#release(true)
       const before = outcomes.slice(0, -1).every((outcome) => outcome.status === 'fulfilled' || isLostConnection(outcome.reason))
-      if (before && !this.#readOnly) throw failed('outcome-unknown', `The connection to ${this.#pool} broke while a change was being committed: repeat the request with the same key to learn its outcome.`, { cause: done.reason })
+      if (before && !this.#readOnly) throw failed('outcome-unknown', `The connection to ${this.#pool.name} broke while a change was being committed: repeat the request with the same key to learn its outcome.`, { cause: done.reason })
     } else this.#release(this.#stale || isStalePlan(failure))
-    if (failure === undefined) throw failed('internal', `A transaction on ${this.#pool} had failed before its COMMIT.`)
-    throw databaseFault(failure, this.#pool)
+    if (failure === undefined) throw failed('internal', `A transaction on ${this.#pool.name} had failed before its COMMIT.`)
+    throw databaseFault(failure, this.#pool.name)
   }
 
   async rollback(): Promise<void> {

@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { positionLifeMs, Positions } from '../base/index.ts'
 import type { Platform } from '../calls/index.ts'
 
-const header = 'tenfold-position'
-const cookie = /(?:^|;\s*)tenfold-position(?:-[0-9a-f]+)?=([\w.-]+)/g
+const header = 'tenfold-consistency'
+const cookie = /(?:^|;\s*)tenfold-consistency(?:-[0-9a-f]+)?=([\w.-]+)/g
 
 /** What the caller has seen, from its header and its cookies, the furthest of each; and back to it when that has grown. */
 export interface PositionTokens {
@@ -27,7 +27,7 @@ export function positionTokens(platform: Platform): PositionTokens {
       if (!positions.advanced) return
       const token = positions.seal(key, platform.clock.now())
       // Each response its own cookie: two that come back in the wrong order cannot take each other's place.
-      const name = `tenfold-position-${platform.random.hex(4)}`
+      const name = `tenfold-consistency-${platform.random.hex(4)}`
       reply.header(header, token)
       reply.header('set-cookie', `${name}=${token}; Path=/; Max-Age=${Math.min(60, positionLifeMs / 1000)}; HttpOnly; SameSite=Lax`)
     },

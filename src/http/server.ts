@@ -130,7 +130,7 @@ async function allowOrigins(server: FastifyInstance, named: ReadonlySet<string>)
   if (named.size === 0) return
   await server.register(cors, {
     origin: (origin, answer) => answer(null, origin !== undefined && named.has(origin) ? origin : false), credentials: true, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], maxAge: 600, strictPreflight: false,
-    exposedHeaders: ['etag', 'idempotency-key', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'tenfold-position', 'x-request-id'],
+    exposedHeaders: ['etag', 'idempotency-key', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'tenfold-consistency', 'x-request-id'],
   })
 }
 

@@ -56,7 +56,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const modules = [...app.modules.values()]
   const queries = modules.flatMap((module) => [...module.procedures.values()])
   const cache = createCache(queries, memoryDriver(options.capacity.cacheEntries), clock, metrics)
-  const data = createData(options.data, clock)
+  const data = createData(options.data, clock, metrics)
   const files = folderFiles(options.filesDirectory, clock, random)
   const ways = new Map<ProcedureDefinition, Way>()
   const platform: Platform = {

@@ -23,7 +23,7 @@ export async function createTestDatabases(app: AppDefinition, names: readonly st
   const connect = (place: { host: string; port: number }, database: string) => ({ host: place.host, port: place.port, ...application, database })
   if (replicas) await Promise.all(databases.map(({ database }) => untilThere(connect(server.replica, database))))
   return {
-    configs: databases.map(({ name, database }) => ({ name, primary: connect(server.primary, database), replicas: replicas ? [connect(server.replica, database)] : [] })),
+    configs: databases.map(({ name, database }) => ({ name, primary: connect(server.primary, database), replicas: replicas ? [connect(server.replica, database)] : [], hasPlatform: true })),
     drop: () => withClient(admin, async (client) => { for (const { database } of databases) await client.query(`drop database if exists ${database} with (force)`) }),
   }
 }

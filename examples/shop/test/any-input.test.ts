@@ -62,7 +62,7 @@ function headers(): fc.Arbitrary<Record<string, string>> {
   return fc.record({
     'idempotency-key': fc.oneof({ weight: 8, arbitrary: fc.uuid() }, { weight: 1, arbitrary: fc.constantFrom('k', 'l') }, { weight: 1, arbitrary: visible }),
     'content-type': fc.oneof({ weight: 20, arbitrary: fc.constant('application/json') }, { weight: 1, arbitrary: fc.oneof(visible, fc.constantFrom('text/plain', 'application/json; charset=latin1', 'application/x-www-form-urlencoded')) }),
-    'if-none-match': visible, cookie: fc.oneof(visible, fc.constant(`tenfold-position=${'x.'.repeat(100)}`)), traceparent: visible, 'tenfold-position': visible, accept: visible, 'accept-version': visible, 'x-forwarded-for': visible, origin: visible, 'x-http-method-override': visible,
+    'if-none-match': visible, cookie: fc.oneof(visible, fc.constant(`tenfold-consistency=${'x.'.repeat(100)}`)), traceparent: visible, 'tenfold-consistency': visible, accept: visible, 'accept-version': visible, 'x-forwarded-for': visible, origin: visible, 'x-http-method-override': visible,
   }, { requiredKeys: ['content-type'] }).chain((made) => fc.oneof({ weight: 5, arbitrary: token }, { weight: 1, arbitrary: fc.constant(undefined) }).map((one) => one === undefined ? made : { ...made, authorization: `Bearer ${one}` }))
 }
 

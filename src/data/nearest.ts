@@ -1,0 +1,108 @@
+import { type Clock, isTenfoldError, type Position, type Positions } from '../base/index.ts'
+import type { Counter } from '../observe/index.ts'
+import type { Database } from './database.ts'
+import { isContention, isStalePlan, stalePlansMax } from './faults.ts'
+import type { Replica } from './replica.ts'
+import type { Target } from './target.ts'
+
+export interface NearestOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions }
+
+/** Why a read was served where it was; a metric counts each. */
+export const readReasons = ['replica', 'asked', 'no-replica', 'behind', 'lost', 'failed'] as const
+export type ReadReason = typeof readReasons[number]
+export type CountReads = (reason: ReadReason) => Pick<Counter, 'add'>
+
+/**
+ * The way of a read (DESIGN.md, "Positions"): any replica for who does not mind; one that has all that the caller has seen, or will have
+ * it in a moment; else the primary. Where a replica fails, or cancels what stands in the way of its replay, the primary is asked, once.
+ * A read moves the caller's position too: it never goes back in time, whichever process answers.
+ */
+export async function onNearest<T>(database: Database, options: NearestOptions, clock: Clock, count: CountReads, work: (target: Target) => Promise<T>): Promise<T> {
+  if (database.replicas.length === 0) return onFresh(() => work(database.primary))
+  const { target, reason } = await nearest(database, options, clock)
+  let [served, why]: [Target, ReadReason] = [target, reason]
+  let answer: T
+  if (isReplica(database, target)) {
+    try {
+      answer = await target.run(() => onFresh(() => work(target)))
+    } catch (error) {
+      if (isTenfoldError(error, 'database-unavailable')) target.lost()
+      else if (!isContention(error)) throw error // a standby's only contention is with its own replay
+      ;[served, why] = [database.primary, 'failed']
+      answer = await onFresh(() => work(database.primary))
+    }
+  } else answer = await onFresh(() => work(target))
+  count(why).add()
+  if (options.consistency !== 'eventual') await seen(database, options.positions, served, clock)
+  return answer
+}
+
+/** Where a read of a replica cannot be told, it is taken for one of the primary: nothing that was read is lost again. */
+async function seen(database: Database, positions: Positions, served: Target, clock: Clock): Promise<void> {
+  try {
+    positions.advance(await database.positionOf(served))
+  } catch {
+    await database.position().then((position) => positions.advance(position), () => positions.readPrimaries(clock.now()))
+  }
+}
+
+/** Again on a fresh connection, or one that is found stale in its turn, where a migration made this one's statements stale. */
+async function onFresh<T>(work: () => Promise<T>): Promise<T> {
+  for (let stale = 0; ; stale++) {
+    try { return await work() } catch (error) { if (!isStalePlan(error) || stale >= stalePlansMax) throw error }
+  }
+}
+
+function isReplica(database: Database, target: Target): target is Replica { return target !== database.primary }
+
+async function nearest(database: Database, { consistency, positions }: NearestOptions, clock: Clock): Promise<{ target: Target; reason: ReadReason }> {
+  const { primary } = database
+  if (consistency === 'primary' || positions.primaryUntil > clock.now()) return { target: primary, reason: 'asked' }
+  for (const replica of database.replicas) if (replica.outage() !== undefined) replica.refresh()
+  const inRotation = database.replicas.filter((replica) => replica.outage() === undefined)
+  if (inRotation.length === 0) return { target: primary, reason: 'no-replica' }
+  const seenThere = positions.at(database.name)
+  if (consistency === 'eventual' || !seenThere) return { target: leastLoaded(inRotation), reason: 'replica' }
+  const found = covering(inRotation, seenThere)
+  if (found === 'lost') return { target: primary, reason: 'lost' }
+  const replica = found ?? await awaited(database, inRotation, seenThere, clock)
+  return replica ? { target: replica, reason: 'replica' } : { target: primary, reason: 'behind' }
+}
+
+function covering(replicas: readonly Replica[], position: Position): Replica | 'lost' | undefined {
+  const answers = replicas.map((replica) => replica.covers(position))
+  if (answers.includes('lost')) return 'lost'
+  const able = replicas.filter((_, index) => answers[index] === 'yes')
+  if (able.length > 0) return leastLoaded(able)
+  for (const replica of replicas) replica.refresh()
+  return undefined
+}
+
+let turn = 0
+/** Among equals, each in its turn. */
+function leastLoaded(replicas: readonly Replica[]): Replica {
+  turn = (turn + 1) % 1_000_000
+  const first = replicas[turn % replicas.length]
+  return replicas.reduce((least, one) => one.load < least.load ? one : least, first as Replica)
+}
+
+/** Who waited in vain is not followed for so long: each wait would be as vain. In milliseconds. */
+const vainMs = 250
+const pauseMs = 2
+const vainUntil = new WeakMap<Database, number>()
+
+/** The first replica that comes to have it, within the limit. */
+async function awaited(database: Database, replicas: readonly Replica[], position: Position, clock: Clock): Promise<Replica | undefined> {
+  const began = clock.monotonic()
+  if (began < (vainUntil.get(database) ?? -Infinity)) return undefined
+  while (clock.monotonic() - began < database.waitMs) {
+    await Promise.race([Promise.all(replicas.map((replica) => replica.ask())), clock.sleep(database.waitMs)])
+    const found = covering(replicas.filter((replica) => replica.outage() === undefined), position)
+    if (found === 'lost') return undefined
+    if (found) return found
+    await clock.sleep(pauseMs)
+  }
+  vainUntil.set(database, clock.monotonic() + vainMs)
+  return undefined
+}
+
