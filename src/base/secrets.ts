@@ -23,3 +23,11 @@ export function resolveSecret(reference: string, where: string, environment: Rec
   if (reference.startsWith('vault:')) throw failed('secret', `${where} refers to a vault, which this version cannot read yet: use env: or file:.`)
   return reference
 }
+
+/** The key that a reference stands for: 64 hexadecimal digits are 32 bytes, any other text its own bytes. Errors: `secret`, also where it is shorter than 32 bytes. */
+export function resolveKey(reference: string, where: string): Buffer {
+  const text = resolveSecret(reference, where)
+  const key = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text)
+  if (key.length < 32) throw failed('secret', `${where} has ${key.length} bytes: give it 32 or more, such as what openssl rand -hex 32 prints.`)
+  return key
+}

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { relative, resolve } from 'node:path'
 import type { App } from '../app/index.ts'
@@ -29,8 +30,23 @@ export interface Config<A extends App<any, any, any> = App<any, any, any>> {
 /** The same value, held to its application by the compiler. */
 export function defineConfig<A extends App<any, any, any>>(config: Config<A>): Config<A> { return config }
 
-/** Errors: `usage` when there is none, or it does not load. */
-export async function loadConfig(path: string): Promise<Config> {
+/** The configuration, with another topology in the place of its own where a file of one is named. Errors: `usage` when there is none, or it does not load. */
+export async function loadConfig(path: string, topologyPath?: string): Promise<Config> {
+  const config = await importConfig(path)
+  return topologyPath === undefined ? config : { ...config, topology: await readTopology(topologyPath) }
+}
+
+/** Topologies are plain data: what is wrong with this one says whoever uses it. */
+async function readTopology(path: string): Promise<Topology> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Topology
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    throw failed('usage', code === 'ENOENT' ? `There is no ${path}: name a file that holds a topology as JSON, as tenfold topology --json prints it.` : `${path} holds no topology: ${message}.`, { cause })
+  }
+}
+
+async function importConfig(path: string): Promise<Config> {
   const url = pathToFileURL(resolve(path))
   try {
     const { default: config } = await import(url.href) as { default?: Config }

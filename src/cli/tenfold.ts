@@ -21,6 +21,7 @@ const help = `tenfold: one application, from one process to many regions
 
   --json                      the same for programs, after routes, check, runs, dead and topology
   --config FILE               which application (tenfold.config.ts unless told)
+  --topology FILE             another topology, as JSON, in the place of the configuration's
   --quiet                     no log lines below warnings
   --help                      this page; after a command, that command's
   --version                   which tenfold this is
@@ -46,7 +47,7 @@ const commands: Readonly<Record<string, () => Promise<Command | LoneCommand>>> =
 
 /** Answers the exit code. A person never sees a stack trace: the sentence says what is wrong and what to do. */
 async function main(args: readonly string[]): Promise<number> {
-  const { values, positionals, tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true, options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' }, version: { type: 'boolean' } } })
+  const { values, positionals, tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true, options: { config: { type: 'string' }, topology: { type: 'string' }, help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' }, version: { type: 'boolean' } } })
   const name = positionals[0]
   if (values.version === true) {
     process.stdout.write(`${version}\n`)
@@ -63,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
   const at = tokens.find((token) => token.kind === 'positional')?.index ?? 0
   const command = await load()
   const configPath = resolve(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
-  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && argument !== '--config' && all[index - 1] !== '--config')
+  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && ![argument, all[index - 1]].some((one) => one === '--config' || one === '--topology'))
   const given = { quiet: values.quiet === true, configPath, rest: [...values.quiet === true ? ['--quiet'] : [], ...own] }
   if ('runAlone' in command) {
     if (!values.help) return command.runAlone({ ...given, ...command.passesOn ? { values: {}, positionals: [] } : ownValues(name, own, command) })
@@ -71,7 +72,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   command.beforeLoad?.()
-  const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
+  const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts', typeof values.topology === 'string' ? values.topology : undefined)
   if (values.help) {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
     return 0

@@ -5,4 +5,5 @@ export { databaseFault, isContention, isStalePlan, stalePlansMax } from './fault
 export { type AppliedFile, migrate, migrateJobs, type MigrateOptions } from './migrate.ts'
 export { clientOptions, type Connection, type PoolOptions } from './pool.ts'
 export { type Statement, Transaction } from './transaction.ts'
-export { connectionOf } from './url.ts'
+export { asRole, connectionOf } from './url.ts'
+export { verifyServers } from './verify.ts'

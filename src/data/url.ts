@@ -10,3 +10,13 @@ export function connectionOf(reference: string, where: string): Connection {
   const user = decodeURIComponent(url.username)
   return { host: url.hostname, port: Number(url.port || 5432), user, password: decodeURIComponent(url.password), database: decodeURIComponent(url.pathname.slice(1)) || user, connectionString: text }
 }
+
+/** The same place, as somebody else. */
+export function asRole(connection: Connection, { user, password }: { readonly user: string; readonly password: string }): Connection {
+  const { connectionString, ...rest } = connection
+  if (connectionString === undefined) return { ...rest, user, password }
+  const url = new URL(connectionString)
+  url.username = encodeURIComponent(user)
+  url.password = encodeURIComponent(password)
+  return { ...rest, user, password, connectionString: url.href }
+}

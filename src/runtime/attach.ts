@@ -1,13 +1,14 @@
 import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
-import { type Clock, failed, resolveSecret, systemClock } from '../base/index.ts'
+import { type Clock, failed, resolveKey, systemClock } from '../base/index.ts'
 import { createData, type Data } from '../data/index.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
 import { runningPostgres } from '../ops/rig/running.ts'
 import type { Topology } from '../topology/index.ts'
 import { masterSecret, openDataDirectory } from './data-directory.ts'
 import { namesOf } from './embedded.ts'
+import { reachServers } from './servers.ts'
 
 /** An application's data, for who looks after it from a terminal. */
 export interface Attached {
@@ -22,11 +23,15 @@ export interface Attached {
 /** Reaches the data of an application whether it runs (beside it) or not (its Postgres is then started for as long). Errors: `topology`, `start`. */
 export async function attach(app: App<any, any, any>, topology: Topology<any>): Promise<Attached> {
   const definition = appDefinition(app)
-  if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: this version reaches the data of stage single.`)
+  if (topology.stage !== 'single') {
+    const { data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
+    const data = createData({ ...config, pool: { max: 4, waitMs: 5_000 } }, systemClock)
+    return { app: definition, data, clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
+  }
   const place = resolve(topology.data ?? '.tenfold')
   const directory = join(place, 'postgres')
   await access(join(directory, 'cluster', 'PG_VERSION')).catch((cause: unknown) => { throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`, { cause }) })
-  const secret = topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(place)
+  const secret = topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(place)
   const { name, application } = namesOf(definition, secret)
   const running = await runningPostgres(directory)
   const { host, port, stop } = running ? { ...running, stop: async () => {} } : await startHere(place, directory)

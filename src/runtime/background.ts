@@ -6,9 +6,9 @@ import type { Engine } from './engine.ts'
 import { sweep } from './sweep.ts'
 
 /** How often each looks by itself; what this process commits wakes it at once. In milliseconds. */
-const everyMs = { relay: 200, work: 200, schedule: 1_000, revoked: 500, sweep: 600_000 }
+const everyMs = { watch: 100, relay: 200, work: 200, schedule: 1_000, revoked: 500, sweep: 600_000 }
 
-/** The loops of a process: events to subscribers, jobs, schedules, revoked tokens, and what has expired. */
+/** The loops of a process: where replicas stand, events to subscribers, jobs, schedules, revoked tokens, and what has expired. */
 export function startBackground(engine: Engine): { stop(): Promise<void> } {
   const { platform, worker } = engine
   const { data, clock, random, logs } = platform
@@ -17,6 +17,7 @@ export function startBackground(engine: Engine): { stop(): Promise<void> } {
   const relays = data.databases.map((database) => loop('the relay', everyMs.relay, () => relay(engine.relay, database)))
   const workers = data.databases.map((database) => loop('the worker', everyMs.work, () => worker.pass(database)))
   const others: Loop[] = [
+    ...data.databases.filter(({ replicas }) => replicas.length > 0).map((database) => loop('watching the replicas', everyMs.watch, async () => { await database.watch(); return false })),
     loop('the schedule', everyMs.schedule, () => enqueueScheduled(data, clock, jobs)),
     loop('the sweep', everyMs.sweep, () => sweep(engine)),
     ...(engine.authenticator ? [loop('reading revoked tokens', everyMs.revoked, async () => { await engine.authenticator?.refreshRevoked(); return false })] : []),

@@ -47,6 +47,19 @@ export async function lentDataDirectory(path: string): Promise<DataDirectory> {
   return { path: directory, file: (name) => join(directory, name), async release() {} }
 }
 
+/** A data directory that the processes of a machine share, since their database is elsewhere: it holds what each may write beside the others. Errors: `start`. */
+export async function sharedDataDirectory(path: string): Promise<DataDirectory> {
+  try {
+    await makeDirectory(resolve(path), 0o711)
+    const directory = await lentDataDirectory(path)
+    await refuseForeign(directory.path)
+    await checkVersion(directory.path)
+    return directory
+  } catch (error) {
+    throw fileFault(error, resolve(path))
+  }
+}
+
 /** A home directory, or a checkout, is no place to scatter a database in. */
 async function refuseForeign(directory: string): Promise<void> {
   const names = await readdir(directory)

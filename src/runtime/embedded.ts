@@ -1,12 +1,9 @@
-import { resolve } from 'node:path'
-import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
-import { deriveKey, failed, resolveSecret, systemClock } from '../base/index.ts'
+import type { AppDefinition } from '../app/index.ts'
+import { deriveKey, failed, systemClock } from '../base/index.ts'
 import { type AppliedFile, type DatabaseConfig, migrate } from '../data/index.ts'
 import type { Logs } from '../observe/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres, type PostgresServer } from '../ops/rig/postgres.ts'
-import type { Topology } from '../topology/index.ts'
-import { masterSecret, openDataDirectory } from './data-directory.ts'
 
 export interface Embedded {
   readonly config: DatabaseConfig
@@ -78,30 +75,16 @@ function keptElsewhere(address: PostgresAddress): KeptPostgres {
   return { address, lost: new Promise(() => {}), guard() {}, async stop() {} }
 }
 
-/** The database's name, and the role that the application runs as. */
+/** The role that the application runs as. */
+export function applicationRole(secret: Uint8Array) { return { user: 'tenfold_app', password: deriveKey(secret, 'database role').toString('hex') } }
+
+/** The embedded database's name, and that role. */
 export function namesOf(app: AppDefinition, secret: Uint8Array) {
-  return { name: app.name.replaceAll(/\W+/g, '_').toLowerCase(), application: { user: 'tenfold_app', password: deriveKey(secret, 'database role').toString('hex') } }
+  return { name: app.name.replaceAll(/\W+/g, '_').toLowerCase(), application: applicationRole(secret) }
 }
 
-function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {
+export function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {
   const { name, application } = namesOf(app, secret)
   const admin = { host: server.host, port: server.port, user: server.user, password: server.password, database: name }
   return migrate({ admin, create: true, dryRun, application, modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })
-}
-
-/** Migrates the application's database, and starts nothing else. Errors: `topology`, `start`, `migration`. */
-export async function migrateApplication(app: App<any, any, any>, topology: Topology<any>, options: { dryRun: boolean; status: (text: string) => void }): Promise<AppliedFile[]> {
-  const definition = appDefinition(app)
-  if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: this version migrates stage single.`)
-  const directory = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
-  try {
-    const server = await startPostgres({ directory: directory.file('postgres'), onStatus: options.status })
-    try {
-      return await migrateOn(server, { app: definition, secret: topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path), status: options.status }, options.dryRun)
-    } finally {
-      await server.stop()
-    }
-  } finally {
-    await directory.release()
-  }
 }

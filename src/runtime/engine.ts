@@ -131,9 +131,13 @@ function dependenciesOf(app: AppDefinition, configs: EngineOptions['dependencies
 }
 
 function gauges({ data, metrics, dependencies, logs }: Platform): void {
-  for (const { name, primary, writer } of data.databases) {
+  for (const { name, primary, writer, replicas } of data.databases) {
     for (const [pool, { usage }] of [['reads', primary.pool], ['writes', writer]] as const) {
       for (const state of ['used', 'available', 'waiting'] as const) metrics.gauge('db_client_connection_count', 'Connections of a pool, by state', { db_namespace: name, pool, state }, () => usage()[state])
+    }
+    for (const replica of replicas) {
+      metrics.gauge('tenfold_replica_lag_seconds', 'How far a replica is behind, by the heartbeat', { db_namespace: name, replica: replica.name }, () => replica.lagMs() / 1_000)
+      metrics.gauge('tenfold_replica_in_rotation', '1 while reads go to the replica', { db_namespace: name, replica: replica.name }, () => replica.outage() === undefined ? 1 : 0)
     }
   }
   metrics.gauge('tenfold_log_lines_lost', 'Log lines that could not be written', {}, () => logs.lost())

@@ -1,5 +1,5 @@
 export { attach, type Attached } from './attach.ts'
-export { migrateApplication } from './embedded.ts'
 export { createEngine, type Engine, type EngineOptions } from './engine.ts'
 export { type Held, holdDatabase, type PostgresAddress } from './hold.ts'
+export { migrateApplication } from './migrate.ts'
 export { run, type Running, type RunOptions } from './run.ts'

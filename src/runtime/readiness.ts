@@ -16,6 +16,8 @@ export function readinessChecks({ platform }: Engine): Check[] {
         const { due, oldestSeconds } = await depth(data, database, clock.now())
         return { ok: oldestSeconds < 60, detail: `${due} due, the oldest for ${Math.round(oldestSeconds)} s` }
       } },
+      // The primary serves in its place.
+      ...database.replicas.map((replica): Check => ({ name: replica.name, required: false, run: async () => ({ ok: replica.outage() === undefined, detail: replica.outage() ?? `${Math.round(replica.lagMs())} ms behind` }) })),
     ]),
     // A dependency that is down has its fallback: it is told here, and makes nothing unready.
     ...[...dependencies].map(([name, { guards }]): Check => ({ name: `dependency ${name}`, required: false, run: async () => ({ ok: guards.state() !== 'open', detail: guards.state() }) })),

@@ -1,20 +1,22 @@
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { type App, appDefinition, type Caller, definitionOf, type Kind, type Procedure } from '../app/index.ts'
-import { failed, Positions, resolveSecret, systemClock, systemRandom } from '../base/index.ts'
+import { type App, type AppDefinition, appDefinition, type Caller, definitionOf, type Kind, type Procedure } from '../app/index.ts'
+import { failed, Positions, resolveKey, resolveSecret, systemClock, systemRandom } from '../base/index.ts'
 import { type Call, ended } from '../calls/index.ts'
 import { createOpsServer } from '../http/index.ts'
-import { createLogs, type LogLevel } from '../observe/index.ts'
+import type { DataConfig } from '../data/index.ts'
+import { createLogs, type LogLevel, type Logs } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
-import { assertTopology, type SingleTopology, type Topology } from '../topology/index.ts'
+import { assertTopology, type Topology } from '../topology/index.ts'
 import { startBackground } from './background.ts'
 import { createEngine, type Engine } from './engine.ts'
-import { lentDataDirectory, masterSecret, openDataDirectory } from './data-directory.ts'
+import { type DataDirectory, lentDataDirectory, masterSecret, openDataDirectory, sharedDataDirectory } from './data-directory.ts'
 import { startEmbedded } from './embedded.ts'
 import type { PostgresAddress } from './hold.ts'
 import { assertPortFree } from './ports.ts'
 import { readinessChecks } from './readiness.ts'
+import { openServers } from './servers.ts'
 
 export interface RunOptions {
   /** Told what is being done, in words, while it starts. */
@@ -44,8 +46,7 @@ export interface Running {
 export async function run(app: App<any, any, any>, topology: Topology<any>, options: RunOptions = {}): Promise<Running> {
   const definition = appDefinition(app)
   assertTopology(definition, topology)
-  if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: this version starts stage single; the topology itself is valid.`)
-  const place = resolve(topology.data ?? '.tenfold')
+  const place = resolve((topology.stage === 'single' ? topology.data : topology.directory) ?? '.tenfold')
   const held = await options.hold?.(place)
   const { host, ports } = { host: topology.host ?? '127.0.0.1', ports: topology.ports ?? { web: 3000, ops: 3001 } }
   await assertPortFree(host, ports.web, 'PORT')
@@ -62,17 +63,18 @@ export async function run(app: App<any, any, any>, topology: Topology<any>, opti
 
 interface Place { host: string; ports: { web: number; ops: number }; place: string; held: PostgresAddress | undefined; closing: (() => Promise<void>)[]; close: () => Promise<void> }
 
-async function start(topology: SingleTopology, { host, ports, place, held, closing, close }: Place, app: ReturnType<typeof appDefinition>, { status = () => {}, logLevel = 'info', before, prepare, signal }: RunOptions): Promise<Running> {
-  const directory = held ? await lentDataDirectory(place) : await openDataDirectory(place)
+async function start(topology: Topology<any>, { host, ports, place, held, closing, close }: Place, app: AppDefinition, { status = () => {}, logLevel = 'info', before, prepare, signal }: RunOptions): Promise<Running> {
+  const open = topology.stage !== 'single' ? sharedDataDirectory : held ? lentDataDirectory : openDataDirectory
+  const directory = await open(place)
   closing.push(() => directory.release())
-  const secret = topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path)
+  const secret = topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(directory.path)
   const logs = createLogs({ level: logLevel })
   const outside = await before?.({ directory: directory.path })
   if (outside) closing.push(() => outside.close())
-  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status, held, ...(signal ? { signal } : {}) })
+  const database = await openDatabase(topology, { app, directory, secret, logs, status, held, signal })
   closing.push(() => database.stop())
   const engine = await createEngine({
-    app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: { databases: [database.config], pool: { max: 10, waitMs: 2_000 } },
+    app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: database.data,
     ...(topology.tracing ? { tracing: { endpoint: resolveSecret(topology.tracing.endpoint, 'tracing.endpoint'), share: topology.tracing.share ?? 0.1 } } : {}),
     dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [], docs: topology.docs ?? true }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
     capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
@@ -97,6 +99,15 @@ async function start(topology: SingleTopology, { host, ports, place, held, closi
   stopped.catch(() => { /* whoever waits for it hears of it */ })
   void database.lost.then((error) => stop().then(() => fell(error), () => fell(error)))
   return { urls, call, stopped, stop: () => stop().then(left) }
+}
+
+interface Opening { readonly app: AppDefinition; readonly directory: DataDirectory; readonly secret: Uint8Array; readonly logs: Logs; readonly status: (text: string) => void; readonly held: PostgresAddress | undefined; readonly signal: AbortSignal | undefined }
+
+/** The database, migrated: this process's own, or the servers that the topology names. */
+async function openDatabase(topology: Topology<any>, { directory, signal, ...rest }: Opening): Promise<{ data: DataConfig; lost: Promise<Error>; stop(): Promise<void> }> {
+  if (topology.stage !== 'single') return await openServers(topology, rest)
+  const { config, lost, stop } = await startEmbedded({ ...rest, directory: directory.file('postgres'), ...(signal ? { signal } : {}) })
+  return { data: { databases: [config], pool: { max: 10, waitMs: 2_000 } }, lost, stop }
 }
 
 /** What loading left behind, some twenty megabytes, would stay for as long as nothing is asked of us: it goes now, in some 40 ms. */
@@ -145,7 +156,7 @@ function addressOf({ server }: FastifyInstance, host: string): string {
   return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${(server.address() as AddressInfo).port}`
 }
 
-function resolved(topology: SingleTopology): Record<string, Record<string, string>> {
+function resolved(topology: Topology<any>): Record<string, Record<string, string>> {
   return Object.fromEntries(Object.entries(topology.dependencies ?? {}).map(([name, config]) => [name,
     Object.fromEntries(Object.entries(config).map(([key, value]) => [key, resolveSecret(value, `dependencies.${name}.${key}`)]))]))
 }

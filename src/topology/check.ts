@@ -1,6 +1,7 @@
 import { type AppDefinition, jsonSchema, type JsonSchema, t, validator } from '../app/index.ts'
 import { failed, type Fault, isTenfoldError, rate, type Rate } from '../base/index.ts'
 import type { Topology } from './topology.ts'
+import { isReference, widerFaults } from './wider.ts'
 
 export const stages = [
   { number: 1, name: 'single', adds: 'one process, embedded Postgres, jobs and events in Postgres, in-process cache' },
@@ -12,7 +13,6 @@ export const stages = [
   { number: 7, name: 'global', adds: 'several regions' },
 ] as const
 
-const secret = /^(env|file|vault):./
 const text: JsonSchema = jsonSchema(t.String())
 const shape: JsonSchema = {
   type: 'object', required: ['stage'],
@@ -30,7 +30,7 @@ export function topologyFaults(app: AppDefinition, topology: Topology): Fault[] 
     if (isTenfoldError(error)) return [...error.faults ?? []].map(({ path, message }) => ({ path: path.slice(1).replaceAll('/', '.') || 'topology', message }))
     throw error
   }
-  return [...commonFaults(app, topology), ...(topology.stage === 'single' ? singleFaults(topology) : widerFaults(app, topology))]
+  return [...commonFaults(app, topology), ...(topology.stage === 'single' ? [] : widerFaults(app, topology))]
 }
 
 /** Errors: `topology`, with every fault. */
@@ -49,28 +49,12 @@ function commonFaults(app: AppDefinition, topology: Topology): Fault[] {
   for (const given of Object.keys(topology.dependencies ?? {})) {
     if (!known.some(({ shortName, name }) => given === shortName || given === name)) faults.push({ path: `dependencies.${given}`, message: `is no dependency of ${app.name}: it has ${known.map(({ shortName }) => shortName).join(', ') || 'none'}` })
   }
-  if (topology.secret !== undefined && !secret.test(topology.secret)) faults.push({ path: 'secret', message: 'is a value: secrets are references, env:NAME or file:PATH' })
+  if (topology.secret !== undefined && !isReference(topology.secret)) faults.push({ path: 'secret', message: 'is a value: secrets are references, env:NAME or file:PATH' })
   if (topology.rateLimit !== undefined && topology.rateLimit !== 'off' && !isRate(topology.rateLimit.perAddress)) faults.push({ path: 'rateLimit.perAddress', message: `is no rate: write it as '600/min'` })
-  const { tracing } = topology
-  if (tracing && !secret.test(tracing.endpoint) && !/^https?:\/\//.test(tracing.endpoint)) faults.push({ path: 'tracing.endpoint', message: 'is no URL: write it as http://127.0.0.1:4318, or as env:NAME' })
+  const { tracing, ports } = topology
+  if (ports && ports.web === ports.ops && ports.web !== 0) faults.push({ path: 'ports.ops', message: `is the same as ports.web (${ports.web}): give it another` })
+  if (tracing && !isReference(tracing.endpoint) && !/^https?:\/\//.test(tracing.endpoint)) faults.push({ path: 'tracing.endpoint', message: 'is no URL: write it as http://127.0.0.1:4318, or as env:NAME' })
   if (tracing?.share !== undefined && !(tracing.share >= 0 && tracing.share <= 1)) faults.push({ path: 'tracing.share', message: `is ${tracing.share}: use a share from 0 to 1, such as 0.1` })
-  return faults
-}
-
-function singleFaults({ ports }: Extract<Topology, { stage: 'single' }>): Fault[] {
-  return ports && ports.web === ports.ops && ports.web !== 0 ? [{ path: 'ports.ops', message: `is the same as ports.web (${ports.web}): give it another` }] : []
-}
-
-function widerFaults(app: AppDefinition, topology: Exclude<Topology, { stage: 'single' }>): Fault[] {
-  const faults: Fault[] = []
-  const references: [string, string | undefined][] = [['data.primary', topology.data?.primary], ...(topology.data?.replicas ?? []).map((value, index): [string, string] => [`data.replicas.${index}`, value])]
-  for (const [path, value] of references) if (value === undefined || !secret.test(value)) faults.push({ path, message: value === undefined ? 'is missing: say where the database is, as env:NAME' : 'is a value: where a database is, with its password, is a secret; write env:NAME or file:PATH' })
-  for (const name of Object.keys(topology.data?.shards ?? {})) {
-    const module = app.modules.get(name)
-    if (!module) faults.push({ path: `data.shards.${name}`, message: `is no module of ${app.name}` })
-    else if (module.shardKey === undefined) faults.push({ path: `data.shards.${name}`, message: 'has no shardKey: give the module one before its rows can be split' })
-  }
-  for (const name of Object.keys(topology.services ?? {})) if (!app.modules.has(name)) faults.push({ path: `services.${name}`, message: `is no module of ${app.name}` })
   return faults
 }
 

@@ -1,5 +1,5 @@
 import type { App } from '../app/index.ts'
-import type { Rate, Secret } from '../base/index.ts'
+import type { Duration, Rate, Secret } from '../base/index.ts'
 
 type ModuleNames<A> = A extends App<infer M, any, any> ? M : never
 type ShardedNames<A> = A extends App<any, infer N, any> ? N : never
@@ -9,6 +9,10 @@ type Size = `${number}${'kb' | 'mb' | 'gb'}`
 export type DependencyConfigs = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 interface Everywhere {
+  /** The application's port, and the one for machines and those on call. 3000 and 3001 unless told. */
+  readonly ports?: { readonly web: number; readonly ops: number }
+  /** Loopback unless told. */
+  readonly host?: string
   /** 32 bytes or more, from which keys are derived. Stage 1 makes one and keeps it in its data directory. */
   readonly secret?: Secret
   readonly dependencies?: DependencyConfigs
@@ -25,24 +29,42 @@ interface Everywhere {
 /** Stage 1: one process with an embedded Postgres. */
 export interface SingleTopology extends Everywhere {
   readonly stage: 'single'
-  /** The application's port, and the one for machines and those on call. 3000 and 3001 unless told. */
-  readonly ports?: { readonly web: number; readonly ops: number }
-  /** Loopback unless told. */
-  readonly host?: string
   /** The data directory; `.tenfold` unless told. */
   readonly data?: string
 }
 
-/** Stages 2 to 7, as data; which of them this version starts, `start` says. */
+/** Postgres on servers of its own. Where each is, with its password, is a secret: `postgres://user:password@host:5432/database`. */
+export interface DataTopology<A> {
+  readonly engine: 'postgres'
+  /**
+   * As a role that may make schemas and roles: migrations run as it, the application as `tenfold_app`. Several hosts, parted by commas,
+   * are the servers of one cluster: whichever is the primary is found, also after a failover.
+   */
+  readonly primary: Secret
+  /** Streaming copies, three at most that help; reads go there where the caller has seen nothing newer. */
+  readonly replicas?: readonly Secret[]
+  /** A pooler in transaction mode, by which transactions reach the primary and, where said, each replica. */
+  readonly pooler?: { readonly engine: 'pgbouncer'; readonly primary: Secret; readonly replicas?: readonly Secret[]; /** Connections that it opens to a server at most (`default_pool_size`), 20 unless told. */ readonly size?: number }
+  /** Of each process: connections at most, for reads and for writes each, and how long one is waited for. */
+  readonly pool: { readonly max: number; readonly waitMs: number }
+  /** What a server takes (`max_connections`); 100 unless told, as Postgres itself has it. */
+  readonly connections?: number
+  /** A replica this far behind for a second is not read from until it has caught up; 500ms unless told. */
+  readonly lagLimit?: Duration
+  readonly shards?: { readonly [N in ShardedNames<A>]?: { readonly count: number; readonly databases: readonly Secret[] } }
+}
+
+/** Stages 2 to 7, as data; what of them this version cannot start, `topology` says. Without `workers` the web processes do their work too. */
 export interface WiderTopology<A> extends Everywhere {
   readonly stage: 'split' | 'balanced' | 'cached' | 'elastic' | 'sharded' | 'global'
+  /** 32 bytes or more, from which keys are derived, the same for every process. */
+  readonly secret: Secret
   readonly balancer?: { readonly engine: 'haproxy'; readonly algorithm: 'round-robin' | 'least-connections' }
-  readonly web: { readonly processes: number | { readonly min: number; readonly max: number; readonly scaleOn: 'cpu' | 'latency' } }
-  readonly workers: { readonly processes: number | { readonly min: number; readonly max: number; readonly scaleOn: 'queueDepth' } }
-  readonly data: {
-    readonly engine: 'postgres'; readonly primary: Secret; readonly replicas?: readonly Secret[]; readonly pooler?: 'pgbouncer'; readonly pool: { readonly max: number; readonly waitMs: number }
-    readonly shards?: { readonly [N in ShardedNames<A>]?: { readonly count: number; readonly databases: readonly Secret[] } }
-  }
+  readonly web?: { readonly processes: number | { readonly min: number; readonly max: number; readonly scaleOn: 'cpu' | 'latency' } }
+  readonly workers?: { readonly processes: number | { readonly min: number; readonly max: number; readonly scaleOn: 'queueDepth' } }
+  readonly data: DataTopology<A>
+  /** What each process keeps on its disk; `.tenfold` unless told. */
+  readonly directory?: string
   readonly cache?: { readonly memory: Size; readonly shared?: { readonly engine: 'redis'; readonly urls: readonly Secret[]; readonly eviction: 'allkeys-lru' } }
   readonly store?: { readonly engine: 'postgres' } | { readonly engine: 'redis'; readonly urls: readonly Secret[]; readonly eviction: 'noeviction' }
   readonly events?: { readonly engine: 'postgres' } | { readonly engine: 'kafka'; readonly brokers: readonly Secret[]; readonly partitions: number }

@@ -1,0 +1,68 @@
+import pg from 'pg'
+import type { Clock, Fault } from '../base/index.ts'
+import { clientOptions, type Connection } from './pool.ts'
+
+/** A server of a database, under the name of the setting that says where it is. */
+export interface ServerToVerify { readonly path: string; readonly role: 'primary' | 'replica'; readonly connection: Connection; /** Connections that the topology's processes may open. */ readonly needed?: { readonly needed: number; readonly sum: string } }
+
+/** `received_tli` of a standby, and what pipelines rely on; both tested. */
+const oldest = 15
+/** Who says what is due compares its clock with others'. */
+const skewMsMax = 5_000
+const connectMs = 5_000
+
+interface Answer { readonly system: string; readonly startedAt: string; readonly isStandby: boolean; readonly version: number; readonly nowMs: number; readonly limit: number }
+
+/**
+ * Asks each server who it is, and answers every fault: not reached, not let in, no TLS, too old, a replica that is none or another
+ * cluster's, a clock that is off, fewer connections than the topology needs. A replica that cannot be reached is no fault: it is left
+ * out until it can be.
+ */
+export async function verifyServers(servers: readonly ServerToVerify[], clock: Clock): Promise<Fault[]> {
+  const answers = await Promise.all(servers.map(async (server) => ({ server, ...await ask(server, clock) })))
+  const home = answers.find(({ server, answer }) => server.role === 'primary' && answer)
+  return answers.flatMap(({ server, answer, fault, skewMs }): Fault[] => {
+    const { path, role, needed } = server
+    if (fault !== undefined) return [{ path, message: fault }]
+    if (!answer) return []
+    const faults: string[] = []
+    if (answer.version < oldest * 10_000) faults.push(`is Postgres ${Math.floor(answer.version / 10_000)}: upgrade it to ${oldest} or newer`)
+    if (role === 'primary' && answer.isStandby) faults.push('is a standby, which takes no writes: name the primary, or all hosts of the cluster')
+    if (role === 'replica' && home?.answer && answer.system !== home.answer.system) faults.push(`is a copy of another cluster (system identifier ${answer.system}, and the primary's is ${home.answer.system}): name a replica of this primary, or clone it anew`)
+    else if (role === 'replica' && !answer.isStandby) faults.push(home?.answer?.startedAt === answer.startedAt ? 'is the primary itself: name a streaming replica, or leave it out' : 'is no standby, or was promoted: clone it anew from the primary, or leave it out')
+    if (Math.abs(skewMs) > skewMsMax) faults.push(`has a clock that is ${Math.round(Math.abs(skewMs) / 1_000)} s ${skewMs > 0 ? 'ahead of' : 'behind'} this machine's: set both by NTP`)
+    if (needed && needed.needed > answer.limit) faults.push(`would have ${needed.needed} connections (${needed.sum}) and takes ${answer.limit}: lower data.pool.max, put a pooler between, or raise its max_connections`)
+    return faults.map((message) => ({ path, message }))
+  })
+}
+
+async function ask({ role, connection }: ServerToVerify, clock: Clock): Promise<{ answer?: Answer; fault?: string; skewMs: number }> {
+  const client = new pg.Client({ ...clientOptions(connection), connectionTimeoutMillis: connectMs, query_timeout: connectMs })
+  client.on('error', () => { /* told by the query that fails */ })
+  const where = `${connection.host}:${connection.port}`
+  try {
+    await client.connect()
+    const before = clock.now()
+    const { rows: [row] } = await client.query<{ system: string; started: string; standby: boolean; version: number; now: number; limit: number }>(`select
+      (select system_identifier::text from pg_control_system()) as system, pg_postmaster_start_time()::text as started, pg_is_in_recovery() as standby,
+      current_setting('server_version_num')::int as version, extract(epoch from clock_timestamp())::float8 * 1000 as now, current_setting('max_connections')::int as limit`)
+    if (!row) return { skewMs: 0 }
+    return { answer: { system: row.system, startedAt: row.started, isStandby: row.standby, version: row.version, nowMs: row.now, limit: row.limit }, skewMs: row.now - (before + clock.now()) / 2 }
+  } catch (error) {
+    const said = faultOf(error as Error & { code?: string }, where, connection)
+    return said.isAway && role === 'replica' ? { skewMs: 0 } : { fault: said.message, skewMs: 0 }
+  } finally {
+    await client.end().catch(() => { /* it never opened */ })
+  }
+}
+
+function faultOf({ code, message }: Error & { code?: string }, where: string, { user, database }: Connection): { message: string; isAway?: true } {
+  if (code === '28P01' || code === '28000') return { message: `lets ${user} not in at ${where} (${message}): correct the user or its password` }
+  if (code === '3D000') return { message: `has no database ${database} at ${where}: create it, or correct its name` }
+  if (code === '53300') return { message: `takes no more connections at ${where} (${message}): raise its max_connections, or close some` }
+  if (/does not support SSL/.test(message)) return { message: `refuses TLS at ${where}: switch TLS on there, or leave sslmode out` }
+  if (/self[- ]signed|certificate|altnames/i.test(message)) return { message: `has a certificate at ${where} that is not trusted (${message}): name its authority by sslrootcert, or correct the host name` }
+  if (code === '57P03') return { message: `is still starting at ${where}: wait, and start again`, isAway: true }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return { message: `is on a host that has no address (${where}): correct the name`, isAway: true }
+  return { message: `cannot be reached at ${where} (${code ?? message}): start it, or correct the address`, isAway: true }
+}

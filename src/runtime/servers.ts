@@ -1,0 +1,55 @@
+import type { AppDefinition } from '../app/index.ts'
+import { failed, milliseconds, systemClock } from '../base/index.ts'
+import { asRole, type Connection, connectionOf, type DataConfig, type DatabaseConfig, migrate, type AppliedFile, verifyServers } from '../data/index.ts'
+import { connectionNeeds, unsupported, type WiderTopology } from '../topology/index.ts'
+import { applicationRole } from './embedded.ts'
+
+/** The servers of a topology, as their URLs say: the primary as whoever may migrate, and all of them as the application. */
+export interface Servers { readonly admin: Connection; readonly config: DatabaseConfig; readonly data: DataConfig }
+
+/** Errors: `secret`, `topology`. */
+function serversOf({ data }: WiderTopology<any>, secret: Uint8Array): Servers {
+  const role = applicationRole(secret)
+  const admin = connectionOf(data.primary, 'data.primary')
+  const ours = (reference: string, path: string) => asRole(connectionOf(reference, path), role)
+  const pooled = (reference: string, path: string): Connection => ({ ...ours(reference, path), pooled: true })
+  const config: DatabaseConfig = {
+    name: admin.database, hasPlatform: true, primary: asRole(admin, role), replicas: (data.replicas ?? []).map((reference, index) => ours(reference, `data.replicas.${index}`)),
+    pooler: data.pooler && { primary: pooled(data.pooler.primary, 'data.pooler.primary'), replicas: (data.pooler.replicas ?? []).map((reference, index) => pooled(reference, `data.pooler.replicas.${index}`)) },
+  }
+  return { admin, config, data: { databases: [config], pool: data.pool, replicas: data.lagLimit ? { lagLimitMs: milliseconds(data.lagLimit) } : {} } }
+}
+
+/** Migrates, and answers where everything is. Nothing is started: the servers are somebody else's to keep. Errors: `topology`, `secret`, `migration`. */
+export async function openServers(topology: WiderTopology<any>, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }): Promise<{ data: DataConfig; lost: Promise<Error>; stop(): Promise<void> }> {
+  const servers = await reachServers(app, topology, secret)
+  await migrateServers(app, servers, secret, { status })
+  return { data: servers.data, lost: new Promise(() => {}), async stop() {} }
+}
+
+/** Servers that are what the topology takes them for. Errors: `topology`, `secret`. */
+export async function reachServers(app: AppDefinition, topology: WiderTopology<any>, secret: Uint8Array): Promise<Servers> {
+  const later = unsupported(app, topology)
+  if (later.length > 0) throw failed('topology', `The topology is valid, and this version cannot start it:\n${later.map(({ path, message }) => `  ${path} ${message}`).join('\n')}`, { faults: later })
+  const servers = serversOf(topology, secret)
+  await assertServers(topology, servers)
+  return servers
+}
+
+/** Whether the servers are what the topology takes them for. Errors: `topology`, with every fault. */
+async function assertServers(topology: WiderTopology<any>, { admin, config }: Servers): Promise<void> {
+  const needs = connectionNeeds(topology)
+  const needed = (path: string) => { const need = needs.find((one) => one.path === path); return need ? { needed: need } : {} }
+  const faults = await verifyServers([
+    { path: 'data.primary', role: 'primary', connection: admin, ...needed('data.primary') },
+    ...config.replicas.map((replica, index) => { const path = `data.replicas.${index}`; return { path, role: 'replica' as const, connection: asAdmin(replica, admin), ...needed(path) } }),
+  ], systemClock)
+  if (faults.length > 0) throw failed('topology', `The servers are not as the topology says:\n${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}`, { faults })
+}
+
+/** Before the first migration the application's role is not there: a replica is asked as whoever asks the primary. */
+function asAdmin(replica: Connection, { user, password }: Connection): Connection { return asRole(replica, { user, password }) }
+
+export function migrateServers(app: AppDefinition, { admin }: Servers, secret: Uint8Array, { status, dryRun = false }: { status: (text: string) => void; dryRun?: boolean }): Promise<AppliedFile[]> {
+  return migrate({ admin, dryRun, application: applicationRole(secret), modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })
+}

@@ -1,0 +1,53 @@
+import type { AppDefinition } from '../app/index.ts'
+import { type Duration, type Fault, milliseconds } from '../base/index.ts'
+import { connectionFaults } from './connections.ts'
+import type { DataTopology, WiderTopology } from './topology.ts'
+
+export function isReference(value: string): boolean { return /^(env|file|vault):./.test(value) }
+
+/** Faults of a topology with servers of their own: references, names, connections, and what this version does not do yet. */
+export function widerFaults(app: AppDefinition, topology: WiderTopology<any>): Fault[] {
+  const faults: Fault[] = []
+  const { data } = topology
+  if (data === undefined || typeof data !== 'object') return [{ path: 'data', message: `is missing: write { engine: 'postgres', primary: 'env:DATABASE_URL', pool: { max: 10, waitMs: 2000 } }` }]
+  if (topology.secret === undefined) faults.push({ path: 'secret', message: 'is missing: every process needs the same, 32 bytes or more, as env:NAME' })
+  for (const [path, value] of references(data)) if (value === undefined || !isReference(value)) faults.push({ path, message: value === undefined ? 'is missing: say where the database is, as env:NAME' : 'is a value: where a database is, with its password, is a secret; write env:NAME or file:PATH' })
+  const { pool } = data
+  if (!(Number.isInteger(pool?.max) && pool.max > 0 && pool.max <= 1_000)) faults.push({ path: 'data.pool.max', message: `is ${pool?.max}: use a whole number of connections, 1 to 1000, such as 10` })
+  if (!(pool?.waitMs > 0 && pool.waitMs <= 60_000)) faults.push({ path: 'data.pool.waitMs', message: `is ${pool?.waitMs}: use milliseconds, up to 60000, such as 2000` })
+  if (data.lagLimit !== undefined && !isDuration(data.lagLimit)) faults.push({ path: 'data.lagLimit', message: `is no duration: write it as '500ms'` })
+  for (const name of Object.keys(data.shards ?? {})) {
+    const module = app.modules.get(name)
+    if (!module) faults.push({ path: `data.shards.${name}`, message: `is no module of ${app.name}` })
+    else if (module.shardKey === undefined) faults.push({ path: `data.shards.${name}`, message: 'has no shardKey: give the module one before its rows can be split' })
+  }
+  for (const name of Object.keys(topology.services ?? {})) if (!app.modules.has(name)) faults.push({ path: `services.${name}`, message: `is no module of ${app.name}` })
+  return faults.length > 0 ? faults : connectionFaults(topology)
+}
+
+function references({ primary, replicas = [], pooler }: DataTopology<any>): [string, string | undefined][] {
+  return [
+    ['data.primary', primary], ...replicas.map((value, index): [string, string] => [`data.replicas.${index}`, value]),
+    ...(pooler ? [['data.pooler.primary', pooler.primary] as [string, string], ...(pooler.replicas ?? []).map((value, index): [string, string] => [`data.pooler.replicas.${index}`, value])] : []),
+  ]
+}
+
+function isDuration(value: string): boolean {
+  try { return milliseconds(value as Duration) > 0 } catch { return false } // the fault is told by the caller
+}
+
+/** What is valid, and waits for a later version. */
+export function unsupported(app: AppDefinition, topology: WiderTopology<any>): Fault[] {
+  const faults: Fault[] = []
+  const later = (path: string, message: string) => { faults.push({ path, message }) }
+  if (!['split', 'balanced', 'cached'].includes(topology.stage)) later('stage', `is ${topology.stage}: this version starts single, split, balanced and cached`)
+  if (topology.cache?.shared) later('cache.shared', 'is not there yet: leave it out, and answers are kept in the process')
+  if (topology.store && topology.store.engine !== 'postgres') later('store', `is not there yet: leave it out, and Postgres serves it`)
+  if (topology.events && topology.events.engine !== 'postgres') later('events', `is not there yet: leave it out, and Postgres serves them`)
+  if (topology.data.shards) later('data.shards', 'are not there yet: leave them out')
+  if (topology.services) later('services', 'are not there yet: leave them out, and every process runs every module')
+  const cached = [...app.modules.values()].flatMap((module) => [...module.procedures.values()]).find(({ query }) => query?.cache)
+  const { processes = 1 } = topology.web ?? {}
+  if (cached && (typeof processes !== 'number' || processes > 1)) later('web.processes', `is more than 1, and ${cached.name} is cached in the process: until processes tell each other what is wrong now, use 1, or take its cache away`)
+  return faults
+}
