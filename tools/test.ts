@@ -10,6 +10,7 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { closingLine, type Counts, readCounts } from './test/counts.ts'
+import { installEngines } from './test/engines.ts'
 
 interface TestServer { readonly primary: unknown; readonly replica: unknown; stop(): Promise<void> }
 
@@ -42,6 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
     const seed = process.env['TENFOLD_SEED'] ?? String(randomInt(2 ** 31))
     console.log(`seed ${seed}: repeat with TENFOLD_SEED=${seed} npm test`)
     if (args.length === 0) await runStaticChecks(counts)
+    if (counts.failed === 0 && !stoppedBy && existsSync('src/ops/rig/programs.ts')) await installEngines(process.cwd())
     if (counts.failed === 0 && !stoppedBy) await runTests(args, { ...process.env, TENFOLD_SEED: seed }, counts)
     if (stoppedBy) {
       console.log(`Stopped by ${stoppedBy}.`)

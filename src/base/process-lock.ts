@@ -38,6 +38,12 @@ export async function lockFile(path: string): Promise<ProcessLock | { readonly o
   }
 }
 
+/** The number of the living process that has the lock of that file; undefined when nobody has. */
+export async function lockOwner(path: string): Promise<number | undefined> {
+  const known = await read(path)
+  return known === undefined ? undefined : await livingOwner(known)
+}
+
 /** The number of the living process that wrote this lock. What can't be read was torn by a power cut: nobody's. */
 async function livingOwner(content: string): Promise<number | undefined> {
   try {

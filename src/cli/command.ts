@@ -10,6 +10,8 @@ interface Described {
 
 /** A command on an application. */
 export interface Command extends Described {
+  /** What the configuration says comes on top of its own. */
+  readonly withApplicationOptions?: true
   /** Runs before the configuration is loaded. */
   readonly beforeLoad?: () => void
   run(config: Config, given: Given): Promise<number>

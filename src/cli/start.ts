@@ -2,6 +2,7 @@ import { systemClock } from '../base/index.ts'
 import type { LogLevel } from '../observe/index.ts'
 import { run } from '../runtime/index.ts'
 import type { Command } from './command.ts'
+import { leaving } from './leaving.ts'
 import { supervisorOf } from './supervised.ts'
 
 /** How long a process may take to leave before it is ended the hard way, in milliseconds. */
@@ -16,7 +17,7 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
   async run(config, { quiet, values }) {
     const began = systemClock.monotonic()
     const say = (text: string) => process.stderr.write(`  ${text}\n`)
-    const interrupt = leaving()
+    const interrupt = leaving(leaveMs)
     const supervisor = supervisorOf()
     supervisor?.onGone(interrupt.hear)
     let ready = false
@@ -52,27 +53,4 @@ function logLevel(quiet: boolean): LogLevel {
   const said = process.env['TENFOLD_LOG']
   if (said === 'debug' || said === 'info' || said === 'warn' || said === 'error' || said === 'silent') return said
   return quiet || process.stderr.isTTY ? 'warn' : 'info'
-}
-
-/** npm passes on the Ctrl-C that the terminal has sent already: what comes this soon after the first is the same one, in milliseconds. */
-const echoMs = 1_000
-
-/** The first signal asks, a later one insists. */
-function leaving(): { readonly asked: Promise<void>; readonly signal: AbortSignal; hear(): void; done(): void } {
-  const { promise: asked, resolve } = Promise.withResolvers<void>()
-  const controller = new AbortController()
-  let first: number | undefined
-  const hear = () => {
-    if (first !== undefined) {
-      if (systemClock.monotonic() - first > echoMs) process.exit(130)
-      return
-    }
-    first = systemClock.monotonic()
-    resolve()
-    controller.abort()
-    systemClock.after(leaveMs, () => process.exit(1))
-  }
-  process.on('SIGINT', hear)
-  process.on('SIGTERM', hear)
-  return { asked, signal: controller.signal, hear, done: () => { process.off('SIGINT', hear); process.off('SIGTERM', hear) } }
 }

@@ -10,6 +10,10 @@ const help = `tenfold: one application, from one process to many regions
   tenfold new NAME            make a folder with an application of one module that runs at once
   tenfold dev                 run the application, and start it again at every change; the database stays
   tenfold start               run the application as its topology says; Ctrl-C leaves quietly
+  tenfold up --stage N        bring a whole stage up on this machine, with real engines
+  tenfold down                end it
+  tenfold ps                  what of it runs: role, address, pid, state
+  tenfold logs NAME           what one of its programs says; --follow goes on
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
   tenfold rebuild NAME        empty a projection, and let it take all kept events again
@@ -19,7 +23,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold dead                what gave up: list, show, retry, discard
   tenfold topology            print the topology, and check it
 
-  --json                      the same for programs, after routes, check, runs, dead and topology
+  --json                      the same for programs, after routes, check, runs, dead, topology and ps
   --config FILE               which application (tenfold.config.ts unless told)
   --topology FILE             another topology, as JSON, in the place of the configuration's
   --quiet                     no log lines below warnings
@@ -36,6 +40,10 @@ const commands: Readonly<Record<string, () => Promise<Command | LoneCommand>>> =
   new: async () => (await import('./new.ts')).newCommand,
   dev: async () => (await import('./dev.ts')).devCommand,
   start: async () => (await import('./start.ts')).startCommand,
+  up: async () => (await import('./up.ts')).upCommand,
+  down: async () => (await import('./rig.ts')).downCommand,
+  ps: async () => (await import('./rig.ts')).psCommand,
+  logs: async () => (await import('./logs.ts')).logsCommand,
   migrate: async () => (await import('./migrate.ts')).migrateCommand,
   rebuild: async () => (await import('./rebuild.ts')).rebuildCommand,
   routes: async () => (await import('./routes.ts')).routesCommand,
@@ -77,7 +85,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
     return 0
   }
-  return command.run(config, { ...given, ...ownValues(name, own, { options: config.options ?? {}, ...command }) })
+  return command.run(config, { ...given, ...ownValues(name, own, { ...command, options: { ...command.options && !command.withApplicationOptions ? {} : config.options, ...command.options } }) })
 }
 
 /** A slip must not do what was not asked for: what a command does not know, or lacks, is refused. */

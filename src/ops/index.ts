@@ -1,1 +1,5 @@
 export { type PostgresServer, startPostgres } from './rig/postgres.ts'
+export type { ComponentStatus } from './rig/keeper.ts'
+export { logFile } from './rig/rig.ts'
+export { endSession, readSession } from './rig/session.ts'
+export { bringUp, rigDirectory } from './up.ts'

@@ -78,9 +78,12 @@ function keptElsewhere(address: PostgresAddress): KeptPostgres {
 /** The role that the application runs as. */
 export function applicationRole(secret: Uint8Array) { return { user: 'tenfold_app', password: deriveKey(secret, 'database role').toString('hex') } }
 
+/** What the application's database is called where we make it. */
+export function databaseName(app: AppDefinition): string { return app.name.replaceAll(/\W+/g, '_').toLowerCase() }
+
 /** The embedded database's name, and that role. */
 export function namesOf(app: AppDefinition, secret: Uint8Array) {
-  return { name: app.name.replaceAll(/\W+/g, '_').toLowerCase(), application: applicationRole(secret) }
+  return { name: databaseName(app), application: applicationRole(secret) }
 }
 
 export function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {

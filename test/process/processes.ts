@@ -6,10 +6,11 @@ import { clusterName } from '../../src/ops/rig/leftover.ts'
 
 export interface Found { readonly pid: number; readonly line: string }
 
-/** Postgres with its children and its watcher, and the sandbox; of a shop that started them or of one that is gone. */
+/** Postgres with its children and its watcher, what a rig runs, and the sandbox; of a shop that started them or of one that is gone. */
 export async function processesOf(directory: string): Promise<Found[]> {
   const place = await realpath(directory).catch(() => directory)
-  const marks = [join(place, 'sandbox'), clusterName(join(place, 'postgres', 'cluster'))]
+  const rig = join(place, 'rig')
+  const marks = [join(place, 'sandbox'), clusterName(join(place, 'postgres', 'cluster')), join(rig, 'topology.json'), ...['replica-1', 'replica-2'].map((name) => clusterName(join(rig, name, 'postgres', 'cluster'))), clusterName(join(rig, 'pooler'))]
   const alive = (await everyone()).filter(({ line }) => marks.some((mark) => line.includes(mark)))
   const stamps = await Promise.all(alive.map(({ pid }) => processStamp(pid)))
   return alive.filter((_, index) => stamps[index] !== undefined)

@@ -1,12 +1,11 @@
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { failed } from '../../base/errors.ts'
 import { fileFault, replaceFile } from '../../base/private-files.ts'
 import { waitFor } from '../../base/process.ts'
 import { createCluster, hasCluster, type Home, isStandby, keepPassword, openHome } from './cluster.ts'
 import { clusterName, endLeftover, endOrphans } from './leftover.ts'
+import { freePort } from './ports.ts'
 import { isPortTaken, isStillInUse, postgresFault } from './postgres-faults.ts'
 import { type PostgresSettings, settingsFile } from './settings.ts'
 import { type Supervised, supervise } from './supervise.ts'
@@ -37,6 +36,8 @@ export interface LaunchOptions {
   readonly durable?: boolean | undefined
   /** False: waiting for the server does not keep this process alive. */
   readonly keepsAlive?: boolean | undefined
+  /** Told what the server logs. */
+  readonly onOutput?: ((text: string) => void) | undefined
   /** Told what takes time, in words for a person. */
   readonly onStatus?: ((text: string) => void) | undefined
 }
@@ -80,7 +81,7 @@ export async function launch(home: Home, password: string, options: LaunchOption
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? await freePort()
     const args = ['-D', name, '-c', `port=${port}`, '-c', `cluster_name=${clusterName(home.cluster)}`]
-    const server = supervise(join(home.engine.bin, 'postgres'), args, { directory: home.cluster, user: home.user, lastSignal: 'INT' })
+    const server = supervise(join(home.engine.bin, 'postgres'), args, { directory: home.cluster, user: home.user, lastSignal: 'INT', onOutput: options.onOutput })
     const log = await untilReady(server, home, options.onStatus)
     if (log === undefined) return running(server, home, { port, password, keepsAlive: options.keepsAlive ?? true })
     const repeat = attempt < attempts && (isStillInUse(log) || (isPortTaken(log) && options.port === undefined))
@@ -131,13 +132,4 @@ function running(server: Supervised, home: Home, about: { port: number; password
       clearTimeout(timer)
     },
   }
-}
-
-/** One that nobody listens on now. Somebody else may be given the same a moment later. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -45,6 +45,10 @@ export interface SuperviseOptions {
   readonly whole?: boolean
   /** What it finds on its standard input; nothing, unless given. */
   readonly input?: string
+  /** Variables beside the plain ones. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+  /** Told what it writes, to stdout too; without it only the last lines of stderr are kept. */
+  readonly onOutput?: ((text: string) => void) | undefined
 }
 
 export interface Ended { readonly code: number | null; readonly log: string }
@@ -64,15 +68,15 @@ const logCharacters = 16_384
 
 export function supervise(command: string, args: readonly string[], options: SuperviseOptions): Supervised {
   const child = spawn('/bin/sh', ['-c', script, 'tenfold', options.lastSignal, options.whole ? '-' : '', command, ...args], {
-    cwd: options.directory, ...options.user, detached: true, env: plainEnvironment,
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'ignore', 'pipe', 'pipe'],
+    cwd: options.directory, ...options.user, detached: true, env: { ...plainEnvironment, ...options.environment },
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', options.onOutput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   })
   const pipes = child.stdio.filter((pipe) => pipe !== null && pipe !== undefined) as Socket[]
   for (const pipe of pipes) pipe.on('error', () => {}) // the program may end before it has read
   child.stdin?.end(options.input)
   return {
     pid: child.pid,
-    ended: ending(child),
+    ended: ending(child, options.onOutput),
     keepsAlive(keep) {
       for (const handle of [child, ...pipes]) {
         if (keep) handle.ref()
@@ -83,10 +87,14 @@ export function supervise(command: string, args: readonly string[], options: Sup
   }
 }
 
-function ending(child: ChildProcess): Promise<Ended> {
+function ending(child: ChildProcess, onOutput: SuperviseOptions['onOutput']): Promise<Ended> {
   let log = ''
   const stderr = child.stderr as Readable
-  stderr.setEncoding('utf8').on('data', (text: string) => { log = (log + text).slice(-logCharacters) })
+  stderr.setEncoding('utf8').on('data', (text: string) => {
+    log = (log + text).slice(-logCharacters)
+    onOutput?.(text)
+  })
+  if (onOutput) child.stdout?.setEncoding('utf8').on('data', onOutput)
   const lines = () => log.trimEnd().split('\n').slice(-logLines).join('\n')
   return new Promise((resolve) => {
     child.once('error', (error) => resolve({ code: null, log: `${lines()}\n${error.message}` }))

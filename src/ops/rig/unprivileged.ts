@@ -11,6 +11,9 @@ import { runCommand, type SystemUser } from '../../base/process.ts'
  */
 const nobody: SystemUser = { uid: 65534, gid: 65534 }
 
+/** Who runs a server that refuses to be root: `nobody` where we are, else whoever we are. */
+export function ordinaryUser(): SystemUser | undefined { return process.getuid?.() === 0 ? nobody : undefined }
+
 /** Who runs the server of that cluster: its owner, or `nobody` for a new one; undefined when we aren't root, so as we are. */
 export async function serverUser(cluster: string): Promise<SystemUser | undefined> {
   if (process.getuid?.() !== 0) return undefined

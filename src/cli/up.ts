@@ -1,0 +1,76 @@
+import { join } from 'node:path'
+import { failed, systemClock } from '../base/index.ts'
+import { bringUp, type ComponentStatus, readSession, rigDirectory } from '../ops/index.ts'
+import type { Command } from './command.ts'
+import { leaving } from './leaving.ts'
+import { rigTable } from './rig.ts'
+
+/** An application drains, and Postgres writes out what it has, in milliseconds. */
+const leaveMs = 90_000
+
+export const upCommand: Command = {
+  help: `tenfold up --stage N: brings the whole stage up on this machine from real engines, and stays: 2 is Postgres behind PgBouncer, 4 a
+primary and two replicas behind it. The database is stage 1's own: an application that grows finds its rows. What ends by itself comes
+back. Ctrl-C (or tenfold down, elsewhere) leaves quietly; nothing outlives this process, however it ends. Up already: it says so.
+
+See also tenfold ps, tenfold logs NAME, tenfold down.
+`,
+  options: { stage: { type: 'string' } },
+  withApplicationOptions: true,
+  async run({ app, topology }, { values, configPath, rest }) {
+    const stage = Number(values['stage'])
+    if (!Number.isInteger(stage)) throw failed('usage', `tenfold up takes --stage and a number, such as --stage 4.`)
+    const began = systemClock.monotonic()
+    const interrupt = leaving(leaveMs)
+    const table = liveTable()
+    const passed = rest.filter((argument, index) => argument !== '--stage' && rest[index - 1] !== '--stage' && !argument.startsWith('--stage='))
+    try {
+      const up = await bringUp({
+        app, topology, stage, onChange: table.show, signal: interrupt.signal,
+        command: (topologyFile) => [process.execPath, ...process.execArgv, join(import.meta.dirname, 'main.js'), '--config', configPath, '--topology', topologyFile, 'start', ...passed],
+      })
+      if ('ownerPid' in up) return await already(rigDirectory(topology), stage)
+      const web = up.rig.status().find(({ role }) => role === 'application')?.address
+      process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at http://${web}\n`)
+      await interrupt.asked
+      await up.down()
+      return 0
+    } catch (error) {
+      if (!interrupt.signal.aborted) throw error
+      process.stderr.write('  interrupted before it was ready; nothing is left running\n')
+      return 130
+    } finally {
+      interrupt.done()
+    }
+  },
+}
+
+/** A second `up` is none, unless it means another stage. */
+async function already(directory: string, stage: number): Promise<number> {
+  const session = await readSession(directory)
+  if (!session) throw failed('start', 'The rig was up a moment ago and is down now: run tenfold up again.')
+  const { state, ownerPid } = session
+  if (state.stage !== 0 && state.stage !== stage) throw failed('start', `Stage ${state.stage} is up (pid ${ownerPid}): run tenfold down first.`)
+  process.stdout.write(`stage ${stage} is up already (pid ${ownerPid})\n${rigTable(state.components)}`)
+  return 0
+}
+
+/** On a terminal a table that is drawn again; else a line for each change. */
+function liveTable(): { show(status: readonly ComponentStatus[]): void } {
+  let drawn = 0
+  const told = new Map<string, string>()
+  return {
+    show(status) {
+      if (process.stderr.isTTY) {
+        process.stderr.write(`${drawn > 0 ? `\u001b[${drawn}A\u001b[J` : ''}${rigTable(status)}`)
+        drawn = status.length + 1
+        return
+      }
+      for (const { name, state, address, startedInMs } of status) {
+        if (told.get(name) === state) continue
+        told.set(name, state)
+        if (state !== 'waiting') process.stderr.write(`  ${name}: ${state}${state === 'ready' ? ` at ${address} in ${((startedInMs ?? 0) / 1000).toFixed(1)} s` : ''}\n`)
+      }
+    },
+  }
+}

@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type App, appDefinition } from '../app/index.ts'
+import { replaceFile } from '../base/private-files.ts'
+import { applicationRole, databaseName, masterSecret, openDataDirectory } from '../runtime/index.ts'
+import type { Topology } from '../topology/index.ts'
+import { applicationComponent } from './rig/components/application.ts'
+import type { ComponentStatus } from './rig/keeper.ts'
+import { createRig, type Rig } from './rig/rig.ts'
+import { openSession, readSession } from './rig/session.ts'
+import { enginesOf } from './stages.ts'
+
+export interface UpOptions {
+  readonly app: App<any, any, any>
+  readonly topology: Topology<any>
+  readonly stage: number
+  /** A command that runs the application with the topology of that file. */
+  readonly command: (topologyFile: string) => readonly [string, ...string[]]
+  readonly onChange: (status: readonly ComponentStatus[]) => void
+  /** Aborted: it goes no further, and leaves nothing running. */
+  readonly signal: AbortSignal
+}
+
+/** Where an application's rig keeps what it needs, beside what stage 1 keeps. */
+export function rigDirectory(topology: Topology<any>): string { return join(dataDirectory(topology), 'rig') }
+
+function dataDirectory(topology: Topology<any>): string { return resolve((topology.stage === 'single' ? topology.data : topology.directory) ?? '.tenfold') }
+
+/**
+ * Brings an application's stage up on this machine, with real engines. Answers the rig, ready; or the number of the process that has it
+ * up already. Errors: `usage`, `start`, and what the application says when it cannot start.
+ */
+export async function bringUp({ app, topology, stage, command, onChange, signal }: UpOptions): Promise<{ readonly rig: Rig; down(): Promise<void> } | { readonly ownerPid: number }> {
+  const place = dataDirectory(topology)
+  const directory = join(place, 'rig')
+  const definition = appDefinition(app)
+  const { web, ops } = topology.ports ?? { web: 3000, ops: 3001 }
+  const other = await readSession(directory)
+  if (other) return other
+  let isUp = false
+  const closing: (() => Promise<void>)[] = []
+  const down = async () => { for (const close of closing.splice(0).toReversed()) await close() }
+  try {
+    const data = await openDataDirectory(place)
+    closing.push(() => data.release())
+    const session = await openSession(directory)
+    if ('ownerPid' in session) { await down(); return session }
+    closing.push(() => session.release())
+    const secret = await masterSecret(data)
+    const engines = enginesOf({ stage, topology, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
+    const [secretsDirectory, topologyFile] = [join(directory, 'secrets'), join(directory, 'topology.json')]
+    const application = applicationComponent('application', {
+      needs: engines.components.map(({ name }) => name), command: command(topologyFile), cwd: process.cwd(), ports: { web, ops },
+      async prepare(addressOf) {
+        await mkdir(secretsDirectory, { recursive: true, mode: 0o700 })
+        for (const [name, value] of Object.entries({ secret: secret.toString('hex'), ...engines.secrets(addressOf) })) await replaceFile(join(secretsDirectory, name), `${value}\n`)
+        await replaceFile(topologyFile, `${JSON.stringify(engines.topology((name) => `file:${join(secretsDirectory, name)}`), null, 2)}\n`)
+      },
+    })
+    const rig = await createRig(directory, [...engines.components, application], (status) => { session.say({ stage, components: status }); onChange(status) })
+    closing.push(() => rig.down())
+    signal.addEventListener('abort', () => { if (!isUp) void rig.down() })
+    await rig.up()
+    isUp = true
+    signal.throwIfAborted()
+    return { rig, down }
+  } catch (error) {
+    await down()
+    throw error
+  }
+}

@@ -1,0 +1,85 @@
+/** The rig: a whole stage of the shop on this machine, from real engines. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { signalProcess } from '../../src/base/process.ts'
+import { processesOf } from '../process/processes.ts'
+import { command, dataDirectory, finished, freePorts, until } from '../process/shop.ts'
+import { lacks } from '../support/engines.ts'
+import { startStage } from './stage.ts'
+
+const lacking = await lacks('pgbouncer')
+
+async function jsonOf(url: string): Promise<{ status: number; body: Record<string, unknown> }> {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) })
+  return { status: answer.status, body: await answer.json() as Record<string, unknown> }
+}
+
+test('stage 4 comes up whole; a second up is none; what is killed comes back; what the shop has stays; nothing outlives a killed rig', { skip: lacking, timeout: 110_000 }, async (context: TestContext) => {
+  const directory = await dataDirectory(context)
+  const stage = await startStage(directory, 4)
+  const rows = await stage.ps()
+  assert.deepEqual(rows.map(({ name, role, state }) => `${name} ${role} ${state}`), ['primary primary ready', 'replica-1 replica ready', 'replica-2 replica ready', 'pooler pooler ready', 'application application ready'])
+  assert.equal(new Set(rows.map(({ pid }) => pid)).size, 5)
+  const products = await jsonOf(`${stage.urls.web}/v1/products?limit=1`)
+  assert.equal(products.status, 200)
+
+  const again = await finished(await command(directory, ['up', '--stage', '4'], { ports: stage.ports }))
+  assert.deepEqual([again.code, /stage 4 is up already/.test(again.stdout)], [0, true])
+  const other = await finished(await command(directory, ['up', '--stage', '2'], { ports: stage.ports }))
+  assert.deepEqual([other.code, other.stderr.includes('Stage 4 is up')], [1, true])
+  const alone = await finished(await command(directory, ['start'], { ports: await freePorts() }))
+  assert.match(alone.stderr, /Another Tenfold process/)
+
+  for (const { name, pid } of rows) {
+    signalProcess(pid as number, 'SIGKILL')
+    await until(`${name} is back`, async () => (await stage.ps()).find((one) => one.name === name)?.restarts === 1 && (await stage.ps()).every(({ state }) => state === 'ready'))
+  }
+  const logs = await finished(await command(directory, ['logs', 'pooler']))
+  assert.match(logs.stdout, /pooler ended by itself/)
+  await until('the shop answers again', async () => (await jsonOf(`${stage.urls.ops}/readyz`).catch(() => undefined))?.status === 200)
+
+  process.kill(stage.pid, 'SIGKILL')
+  await until('what the killed rig ran is gone', async () => (await processesOf(directory)).length === 0)
+  assert.deepEqual(await finished(await command(directory, ['ps', '--json'])).then(({ code, stdout }) => [code, stdout.trim()]), [1, '[]'])
+
+  const second = await startStage(directory, 4, stage.ports)
+  assert.deepEqual((await second.ps()).map(({ address }) => address), rows.map(({ address }) => address), 'ports are remembered')
+  assert.deepEqual((await jsonOf(`${second.urls.web}/v1/products?limit=1`)).body['data'], products.body['data'])
+  const down = await finished(await command(directory, ['down']))
+  assert.deepEqual([down.code, down.stdout], [0, 'down\n'])
+  assert.equal((await second.ended).code, 0)
+  assert.deepEqual(await processesOf(directory), [])
+})
+
+test('a shop that grows finds its rows: stage 1, then 2, then 1 again; Ctrl-C while it comes up leaves nothing', { skip: lacking, timeout: 110_000 }, async (context) => {
+  const directory = await dataDirectory(context)
+  const single = await command(directory, ['start'])
+  await until('stage 1 is ready', () => /^ready /m.test(single.stdout()))
+  const before = await jsonOf(`${single.urls.web}/v1/products?limit=5`)
+  process.kill(single.pid, 'SIGTERM')
+  assert.equal((await single.ended).code, 0)
+
+  const early = await command(directory, ['up', '--stage', '2'])
+  await until('its application starts', () => /application: starting/.test(early.stderr()))
+  process.kill(early.pid, 'SIGINT')
+  assert.equal((await finished(early)).code, 130)
+  assert.deepEqual(await processesOf(directory), [])
+
+  const split = await startStage(directory, 2)
+  assert.deepEqual((await jsonOf(`${split.urls.web}/v1/products?limit=5`)).body['data'], before.body['data'])
+  process.kill(-split.pid, 'SIGINT')
+  assert.equal((await split.ended).code, 0)
+
+  const again = await command(directory, ['start'])
+  await until('stage 1 is ready again', () => /^ready /m.test(again.stdout()))
+  assert.deepEqual((await jsonOf(`${again.urls.web}/v1/products?limit=5`)).body['data'], before.body['data'])
+})
+
+test('what cannot come up says so in a sentence', async (context) => {
+  const directory = await dataDirectory(context)
+  for (const [args, sentence] of [[['up'], /takes --stage and a number/], [['up', '--stage', 'four'], /takes --stage and a number/], [['up', '--stage', '3'], /brings up stages 2 and 4/], [['logs', 'nobody'], /nothing is up/], [['logs', '../x'], /nothing is up/]] as const) {
+    const { code, stderr } = await finished(await command(directory, args))
+    assert.deepEqual([code, sentence.test(stderr), /\n {4}at /.test(stderr)], [2, true, false], stderr)
+  }
+  assert.equal((await finished(await command(directory, ['down']))).stdout, 'nothing was up\n')
+})
