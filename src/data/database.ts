@@ -1,9 +1,10 @@
 import { type Clock, failed, type Position } from '../base/index.ts'
-import { databaseFault } from './faults.ts'
+import { databaseFault, isLostConnection } from './faults.ts'
 import { joined } from './joined.ts'
 import { createHeartbeats } from './lag.ts'
 import { createLane } from './lane.ts'
 import { clientOptions, type Connection, type ConnectionPool, createPool, type PoolOptions } from './pool.ts'
+import { createPrimaryFinder } from './primary-finder.ts'
 import { createReplica, type Replica } from './replica.ts'
 import { askLeftTimelines, askPosition, askStanding, beatStatement } from './standing.ts'
 import type { Target } from './target.ts'
@@ -38,19 +39,29 @@ export interface Database {
   position(): Promise<Position>
   /** What has been replayed where that read was served. */
   positionOf(target: Target): Promise<Position>
+  /** Whether a failover has lost what that position stands for. */
+  isLost(position: Position): boolean
+  /** Where the servers of a cluster are being asked which of them is the primary now: whether one was found in that time. */
+  foundAgain(withinMs: number): Promise<boolean>
   /** Writes a heartbeat and hears where each replica stands. Never fails: what does not answer is taken out. */
   watch(): Promise<void>
   close(): Promise<void>
 }
 
 const laneSize = 2
+/** A primary that takes no heartbeat for so long may be none any more. */
+const beatMs = 1_000
 const [lagLimitMs, waitMs] = [500, 20]
 
 export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock: Clock, options: ReplicaOptions = {}): Database {
   const kind = config.hasPlatform ? 'ours' : 'plain'
-  const target = (name: string, connection: Connection, pooled: Connection | undefined): Target => ({ pool: createPool(`${name} (reads)`, pooled ?? connection, pools), lane: createLane(clientOptions(connection, true), laneSize, (error) => databaseFault(error, name)) })
-  const primary = target(config.name, config.primary, config.pooler?.primary)
-  const writer = createPool(`${config.name} (writes)`, config.pooler?.primary ?? config.primary, pools)
+  const target = (name: string, connection: Connection, pooled: Connection | undefined, suspected?: () => void): Target => ({
+    pool: createPool(`${name} (reads)`, pooled ?? connection, pools, suspected),
+    lane: createLane((to) => clientOptions({ ...connection, ...to }, true), laneSize, (error) => { if (isLostConnection(error)) suspected?.(); return databaseFault(error, name) }),
+  })
+  const finder = createPrimaryFinder(config.primary, clock, (to) => { for (const one of [primary.pool, writer, primary.lane]) one.move(to) })
+  const primary = target(config.name, config.primary, config.pooler?.primary, finder.suspect)
+  const writer = createPool(`${config.name} (writes)`, config.pooler?.primary ?? config.primary, pools, finder.suspect)
   const [timelines, heartbeats] = [createTimelines(), createHeartbeats(clock)]
   let [timeline, system]: [number, string | undefined] = [1, undefined] // of timeline 1 nothing was left behind
 
@@ -61,6 +72,7 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
   }
   const position = joined(async () => {
     const { isStandby, ...found } = await askPosition(primary.lane, kind, config.name, clock)
+    if (isStandby) finder.suspect()
     if (isStandby) throw failed('database-unavailable', `The server of ${config.name} is no primary any more: try again shortly.`, { retryAfterMs: 1_000 })
     await learn(found)
     return found
@@ -83,15 +95,25 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
       throw error
     }
   }
+  let beating: Promise<void> | undefined
   return {
     name: config.name, primary, writer, replicas, position, waitMs: options.waitMs ?? waitMs,
+    isLost: timelines.isLost,
+    foundAgain: (withinMs) => finder.looking ? within(clock, withinMs, finder.looking).then(() => true, () => false) : Promise.resolve(false),
     positionOf: (read) => (replayed.get(read) ?? position)(),
     async watch() {
-      // Without its primary a replica is asked all the same: it still serves.
-      await Promise.all([beat().catch(() => { /* no beat is no lag */ }), ...replicas.map((replica) => replica.ask())])
+      // Without its primary a replica is asked all the same: it still serves. No beat is no lag.
+      await Promise.all([within(clock, beatMs, beating ??= beat().finally(() => { beating = undefined })).catch(finder.suspect), ...replicas.map((replica) => replica.ask())])
     },
     async close() {
+      finder.close()
       await Promise.allSettled([writer.close(), ...[primary, ...replicas].flatMap(({ pool, lane }) => [pool.close(), lane.close()])])
     },
   }
+}
+
+async function within<T>(clock: Clock, limitMs: number, work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const cancel = clock.after(limitMs, () => reject(failed('timeout', `It took longer than ${limitMs} ms.`)))
+  return await Promise.race([work, late]).finally(cancel)
 }

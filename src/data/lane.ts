@@ -2,6 +2,7 @@ import pg from 'pg'
 import { systemClock } from '../base/index.ts'
 import { cut, hold } from './burst.ts'
 import { isLostConnection, isStalePlan } from './faults.ts'
+import type { Address } from './pool.ts'
 import type { Statement } from './transaction.ts'
 
 /**
@@ -13,18 +14,21 @@ export interface Lane {
   run: (statement: Statement) => Promise<pg.QueryResult>
   /** Statements that must stand next to each other, such as one inside its own transaction; answers all, in order. */
   burst(statements: readonly Statement[]): Promise<pg.QueryResult[]>
+  /** From now on connections are made there. */
+  move(to: Address): void
   /** Cuts its connections, for one that has fallen silent: what waits on them is lost, what comes next connects anew. */
   reset(): void
   close(): Promise<void>
 }
 
 /**
- * `config` is the driver's; `fault` makes an error of the driver one for the caller; `served` is told how long a statement took once it
+ * `configAt` is the driver's configuration, for a host where there are several; `fault` makes an error of the driver one for the caller; `served` is told how long a statement took once it
  * was its turn, in milliseconds: what it waited for its neighbours is not its own.
  */
-export function createLane(config: pg.ClientConfig, size: number, fault: (error: unknown) => unknown, served?: (statement: Statement, tookMs: number) => void): Lane {
+export function createLane(configAt: (to?: Address) => pg.ClientConfig, size: number, fault: (error: unknown) => unknown, served?: (statement: Statement, tookMs: number) => void): Lane {
   const slots: (Promise<pg.Client> | undefined)[] = Array.from({ length: size }, () => undefined)
   let next = 0
+  let config = configAt()
 
   const client = (): Promise<pg.Client> => {
     const slot = next = (next + 1) % size
@@ -38,6 +42,13 @@ export function createLane(config: pg.ClientConfig, size: number, fault: (error:
   const retire = (stale: Promise<pg.Client>) => {
     slots.forEach((_, slot) => forget(stale, slot))
     stale.then((open) => open.end()).catch(() => { /* it is gone */ })
+  }
+  const reset = () => {
+    for (const [slot, mine] of slots.entries()) {
+      if (!mine) continue
+      forget(mine, slot)
+      mine.then((open) => cut(open)).catch(() => { /* it never opened */ })
+    }
   }
   /** `left`: how often it is sent again at most. Reads have no effect, so all of them may be. */
   const burst = async (statements: readonly Statement[], left = size + 1): Promise<pg.QueryResult[]> => {
@@ -70,13 +81,8 @@ export function createLane(config: pg.ClientConfig, size: number, fault: (error:
   return {
     burst,
     run: async (statement) => (await burst([statement]))[0] as pg.QueryResult,
-    reset() {
-      for (const [slot, mine] of slots.entries()) {
-        if (!mine) continue
-        forget(mine, slot)
-        mine.then((open) => cut(open)).catch(() => { /* it never opened */ })
-      }
-    },
+    move(to) { config = configAt(to); reset() },
+    reset,
     async close() {
       const open = slots.splice(0).filter((slot) => slot !== undefined)
       await Promise.allSettled(open.map(async (slot) => (await slot).end()))

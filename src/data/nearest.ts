@@ -5,7 +5,7 @@ import { isContention, isStalePlan, stalePlansMax } from './faults.ts'
 import type { Replica } from './replica.ts'
 import type { Target } from './target.ts'
 
-export interface NearestOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions }
+export interface NearestOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number }
 
 /** Why a read was served where it was; a metric counts each. */
 export const readReasons = ['replica', 'asked', 'no-replica', 'behind', 'lost', 'failed'] as const
@@ -18,7 +18,8 @@ export type CountReads = (reason: ReadReason) => Pick<Counter, 'add'>
  * A read moves the caller's position too: it never goes back in time, whichever process answers.
  */
 export async function onNearest<T>(database: Database, options: NearestOptions, clock: Clock, count: CountReads, work: (target: Target) => Promise<T>): Promise<T> {
-  if (database.replicas.length === 0) return onFresh(() => work(database.primary))
+  const onPrimary = () => onFound(database, options.timeoutMs, () => onFresh(() => work(database.primary)))
+  if (database.replicas.length === 0) return onPrimary()
   const { target, reason } = await nearest(database, options, clock)
   let [served, why]: [Target, ReadReason] = [target, reason]
   let answer: T
@@ -29,9 +30,9 @@ export async function onNearest<T>(database: Database, options: NearestOptions, 
       if (isTenfoldError(error, 'database-unavailable')) target.lost()
       else if (!isContention(error)) throw error // a standby's only contention is with its own replay
       ;[served, why] = [database.primary, 'failed']
-      answer = await onFresh(() => work(database.primary))
+      answer = await onPrimary()
     }
-  } else answer = await onFresh(() => work(target))
+  } else answer = await onPrimary()
   count(why).add()
   if (options.consistency !== 'eventual') await seen(database, options.positions, served, clock)
   return answer
@@ -53,6 +54,14 @@ async function onFresh<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Once more where the primary was lost and another found: a read may be repeated. */
+async function onFound<T>(database: Database, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  try { return await work() } catch (error) {
+    if (!isTenfoldError(error, 'database-unavailable') || !await database.foundAgain(timeoutMs)) throw error
+    return work()
+  }
+}
+
 function isReplica(database: Database, target: Target): target is Replica { return target !== database.primary }
 
 async function nearest(database: Database, { consistency, positions }: NearestOptions, clock: Clock): Promise<{ target: Target; reason: ReadReason }> {
@@ -60,19 +69,16 @@ async function nearest(database: Database, { consistency, positions }: NearestOp
   if (consistency === 'primary' || positions.primaryUntil > clock.now()) return { target: primary, reason: 'asked' }
   for (const replica of database.replicas) if (replica.outage() !== undefined) replica.refresh()
   const inRotation = database.replicas.filter((replica) => replica.outage() === undefined)
-  if (inRotation.length === 0) return { target: primary, reason: 'no-replica' }
   const seenThere = positions.at(database.name)
+  if (seenThere && database.isLost(seenThere)) return { target: primary, reason: 'lost' } // it goes on from what is there
+  if (inRotation.length === 0) return { target: primary, reason: 'no-replica' }
   if (consistency === 'eventual' || !seenThere) return { target: leastLoaded(inRotation), reason: 'replica' }
-  const found = covering(inRotation, seenThere)
-  if (found === 'lost') return { target: primary, reason: 'lost' }
-  const replica = found ?? await awaited(database, inRotation, seenThere, clock)
+  const replica = covering(inRotation, seenThere) ?? await awaited(database, inRotation, seenThere, clock)
   return replica ? { target: replica, reason: 'replica' } : { target: primary, reason: 'behind' }
 }
 
-function covering(replicas: readonly Replica[], position: Position): Replica | 'lost' | undefined {
-  const answers = replicas.map((replica) => replica.covers(position))
-  if (answers.includes('lost')) return 'lost'
-  const able = replicas.filter((_, index) => answers[index] === 'yes')
+function covering(replicas: readonly Replica[], position: Position): Replica | undefined {
+  const able = replicas.filter((replica) => replica.covers(position))
   if (able.length > 0) return leastLoaded(able)
   for (const replica of replicas) replica.refresh()
   return undefined
@@ -98,7 +104,6 @@ async function awaited(database: Database, replicas: readonly Replica[], positio
   while (clock.monotonic() - began < database.waitMs) {
     await Promise.race([Promise.all(replicas.map((replica) => replica.ask())), clock.sleep(database.waitMs)])
     const found = covering(replicas.filter((replica) => replica.outage() === undefined), position)
-    if (found === 'lost') return undefined
     if (found) return found
     await clock.sleep(pauseMs)
   }

@@ -36,7 +36,7 @@ export class PipelinedPool extends pg.Pool {
     super(config)
     const { max: _max, min: _min, idleTimeoutMillis: _idle, ...client } = config
     // What the pool's connections are told at their start, the lanes' are told too; only that they may not write comes on top.
-    this.#lane = createLane({ ...client, options: `${client.options ?? ''} -c default_transaction_read_only=on`.trim() }, lanes, (error) => error, ({ text }, tookMs) => { if (tookMs > slowMs) this.#noteSlow(text) })
+    this.#lane = createLane(() => ({ ...client, options: `${client.options ?? ''} -c default_transaction_read_only=on`.trim() }), lanes, (error) => error, ({ text }, tookMs) => { if (tookMs > slowMs) this.#noteSlow(text) })
     // As pg's own overloads: with a callback, or a promise; a text, a configuration, or something that submits itself.
     const own = super.query.bind(this) as (...args: unknown[]) => unknown
     this.query = ((first: string | Query, second?: unknown, third?: unknown) => {

@@ -17,7 +17,7 @@ export interface Replica extends Target {
   /** Reads under way there. */
   readonly load: number
   /** Whether it has all that the position stands for: by what was last heard, a bound from below that never falls while it runs. */
-  covers(position: Position): 'yes' | 'no' | 'lost'
+  covers(position: Position): boolean
   /** Hears where it stands; one question for all who ask in a tick. It does not fail: a replica that does not answer is taken out. */
   ask(): Promise<void>
   /** Asks it in the background, where what was last heard is old. */
@@ -81,7 +81,7 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
     outage: () => outage,
     lagMs: () => lagMs,
     get load() { return load },
-    covers: (position) => heard ? timelines.reaches(heard.position, position) : 'no',
+    covers: (position) => heard !== undefined && timelines.reaches(heard.position, position),
     refresh() { if (clock.monotonic() - askedAt > (outage === 'unreachable' ? silentMs : newsMs)) void ask() },
     async run(read) {
       load++

@@ -7,21 +7,21 @@ import type { LeftTimeline } from './standing.ts'
  */
 export interface Timelines {
   learn(left: readonly LeftTimeline[]): void
-  /** Whether who has replayed `replayed` has all that `wanted` stands for; `lost`: nobody ever will. */
-  reaches(replayed: Position, wanted: Position): 'yes' | 'no' | 'lost'
+  /** Whether who has replayed `replayed` has all that `wanted` stands for. Who cannot be sure has not. */
+  reaches(replayed: Position, wanted: Position): boolean
+  /** Whether nobody has it any more: what an older primary wrote behind the end of what counts. */
+  isLost(wanted: Position): boolean
 }
 
 export function createTimelines(): Timelines {
   const leftAt = new Map<number, bigint>()
+  const isLost = ({ timeline, lsn }: Position) => lsn > (leftAt.get(timeline) ?? lsn)
   return {
+    isLost,
     learn(left) { for (const one of left) leftAt.set(one.timeline, one.leftAt) },
     reaches(replayed, wanted) {
-      const isThere = replayed.lsn >= wanted.lsn
-      if (replayed.timeline === wanted.timeline) return isThere ? 'yes' : 'no'
-      const end = leftAt.get(wanted.timeline)
-      if (end === undefined || replayed.timeline < wanted.timeline) return 'no' // who cannot be sure reads the primary
-      if (wanted.lsn > end) return 'lost'
-      return isThere ? 'yes' : 'no'
+      const isSameOrLater = replayed.timeline === wanted.timeline || (replayed.timeline > wanted.timeline && leftAt.has(wanted.timeline) && !isLost(wanted))
+      return isSameOrLater && replayed.lsn >= wanted.lsn
     },
   }
 }

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { failed } from '../base/index.ts'
 import { hold } from './burst.ts'
-import { databaseFault, isLostConnection, isStalePlan } from './faults.ts'
+import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly } from './faults.ts'
 import { type ConnectionPool, sendable } from './pool.ts'
 
 export interface Statement { readonly text: string; readonly values?: readonly unknown[]; /** Prepared under this name, once for each connection. */ readonly name?: string }
@@ -69,6 +69,7 @@ export class Transaction {
     } catch (error) {
       ended?.(error)
       this.#stale ||= isStalePlan(error)
+      if (!this.#readOnly && isWriteInReadOnly(error)) throw this.#deposed(error)
       throw databaseFault(error, this.#pool.name)
     }
   }
@@ -97,8 +98,15 @@ export class Transaction {
       const before = outcomes.slice(0, -1).every((outcome) => outcome.status === 'fulfilled' || isLostConnection(outcome.reason))
       if (before && !this.#readOnly) throw failed('outcome-unknown', `The connection to ${this.#pool.name} broke while a change was being committed: repeat the request with the same key to learn its outcome.`, { cause: done.reason })
     } else this.#release(this.#stale || isStalePlan(failure))
+    if (!this.#readOnly && isWriteInReadOnly(failure)) throw this.#deposed(failure)
     if (failure === undefined) throw failed('internal', `A transaction on ${this.#pool.name} had failed before its COMMIT.`)
     throw databaseFault(failure, this.#pool.name)
+  }
+
+  /** Its server was a primary when the connection was made. */
+  #deposed(cause: unknown): Error {
+    this.#pool.suspect()
+    return failed('database-unavailable', `The server of ${this.#pool.name} takes no writes any more: another is the primary, and is looked for.`, { cause, retryAfterMs: 1_000 })
   }
 
   async rollback(): Promise<void> {

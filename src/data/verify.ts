@@ -3,7 +3,7 @@ import type { Clock, Fault } from '../base/index.ts'
 import { clientOptions, type Connection } from './pool.ts'
 
 /** A server of a database, under the name of the setting that says where it is. */
-export interface ServerToVerify { readonly path: string; readonly role: 'primary' | 'replica'; readonly connection: Connection; /** Connections that the topology's processes may open. */ readonly needed?: { readonly needed: number; readonly sum: string } }
+export interface ServerToVerify { readonly path: string; readonly role: 'primary' | 'replica'; readonly connection: Connection; /** Connections that the topology's processes may open. */ readonly needed?: { readonly needed: number; readonly sum: string }; /** A replica that may be the primary after a failover: one of its hosts. */ readonly mayLead?: boolean }
 
 /** `received_tli` of a standby, and what pipelines rely on; both tested. */
 const oldest = 15
@@ -22,14 +22,14 @@ export async function verifyServers(servers: readonly ServerToVerify[], clock: C
   const answers = await Promise.all(servers.map(async (server) => ({ server, ...await ask(server, clock) })))
   const home = answers.find(({ server, answer }) => server.role === 'primary' && answer)
   return answers.flatMap(({ server, answer, fault, skewMs }): Fault[] => {
-    const { path, role, needed } = server
+    const { path, role, needed, mayLead = false } = server
     if (fault !== undefined) return [{ path, message: fault }]
     if (!answer) return []
     const faults: string[] = []
     if (answer.version < oldest * 10_000) faults.push(`is Postgres ${Math.floor(answer.version / 10_000)}: upgrade it to ${oldest} or newer`)
     if (role === 'primary' && answer.isStandby) faults.push('is a standby, which takes no writes: name the primary, or all hosts of the cluster')
     if (role === 'replica' && home?.answer && answer.system !== home.answer.system) faults.push(`is a copy of another cluster (system identifier ${answer.system}, and the primary's is ${home.answer.system}): name a replica of this primary, or clone it anew`)
-    else if (role === 'replica' && !answer.isStandby) faults.push(home?.answer?.startedAt === answer.startedAt ? 'is the primary itself: name a streaming replica, or leave it out' : 'is no standby, or was promoted: clone it anew from the primary, or leave it out')
+    else if (role === 'replica' && !answer.isStandby && !mayLead) faults.push(home?.answer?.startedAt === answer.startedAt ? 'is the primary itself: name a streaming replica, or leave it out' : 'is no standby, or was promoted: clone it anew from the primary, or leave it out')
     if (Math.abs(skewMs) > skewMsMax) faults.push(`has a clock that is ${Math.round(Math.abs(skewMs) / 1_000)} s ${skewMs > 0 ? 'ahead of' : 'behind'} this machine's: set both by NTP`)
     if (needed && needed.needed > answer.limit) faults.push(`would have ${needed.needed} connections (${needed.sum}) and takes ${answer.limit}: lower data.pool.max, put a pooler between, or raise its max_connections`)
     return faults.map((message) => ({ path, message }))

@@ -1,6 +1,6 @@
 import type { AppDefinition } from '../app/index.ts'
 import { failed, milliseconds, systemClock } from '../base/index.ts'
-import { asRole, type Connection, connectionOf, type DataConfig, type DatabaseConfig, migrate, type AppliedFile, verifyServers } from '../data/index.ts'
+import { asRole, type Connection, connectionOf, type DataConfig, type DatabaseConfig, findPrimary, migrate, type AppliedFile, verifyServers } from '../data/index.ts'
 import { connectionNeeds, unsupported, type WiderTopology } from '../topology/index.ts'
 import { applicationRole } from './embedded.ts'
 
@@ -8,9 +8,9 @@ import { applicationRole } from './embedded.ts'
 export interface Servers { readonly admin: Connection; readonly config: DatabaseConfig; readonly data: DataConfig }
 
 /** Errors: `secret`, `topology`. */
-function serversOf({ data }: WiderTopology<any>, secret: Uint8Array): Servers {
+async function serversOf({ data }: WiderTopology<any>, secret: Uint8Array): Promise<Servers> {
   const role = applicationRole(secret)
-  const admin = connectionOf(data.primary, 'data.primary')
+  const admin = await findPrimary(connectionOf(data.primary, 'data.primary'), systemClock)
   const ours = (reference: string, path: string) => asRole(connectionOf(reference, path), role)
   const pooled = (reference: string, path: string): Connection => ({ ...ours(reference, path), pooled: true })
   const config: DatabaseConfig = {
@@ -31,7 +31,7 @@ export async function openServers(topology: WiderTopology<any>, { app, secret, s
 export async function reachServers(app: AppDefinition, topology: WiderTopology<any>, secret: Uint8Array): Promise<Servers> {
   const later = unsupported(app, topology)
   if (later.length > 0) throw failed('topology', `The topology is valid, and this version cannot start it:\n${later.map(({ path, message }) => `  ${path} ${message}`).join('\n')}`, { faults: later })
-  const servers = serversOf(topology, secret)
+  const servers = await serversOf(topology, secret)
   await assertServers(topology, servers)
   return servers
 }
@@ -42,7 +42,7 @@ async function assertServers(topology: WiderTopology<any>, { admin, config }: Se
   const needed = (path: string) => { const need = needs.find((one) => one.path === path); return need ? { needed: need } : {} }
   const faults = await verifyServers([
     { path: 'data.primary', role: 'primary', connection: admin, ...needed('data.primary') },
-    ...config.replicas.map((replica, index) => { const path = `data.replicas.${index}`; return { path, role: 'replica' as const, connection: asAdmin(replica, admin), ...needed(path) } }),
+    ...config.replicas.map((replica, index) => { const path = `data.replicas.${index}`; return { path, role: 'replica' as const, connection: asAdmin(replica, admin), mayLead: (admin.hosts ?? []).some(({ host, port }) => host === replica.host && port === replica.port), ...needed(path) } }),
   ], systemClock)
   if (faults.length > 0) throw failed('topology', `The servers are not as the topology says:\n${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}`, { faults })
 }

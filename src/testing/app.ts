@@ -115,7 +115,7 @@ async function settleEngine(engine: Engine): Promise<void> {
 /** What has settled is seen by everybody. */
 async function caughtUp(database: Engine['platform']['data']['databases'][number]): Promise<void> {
   const position = await database.position()
-  for (const replica of database.replicas) for (await replica.ask(); replica.covers(position) !== 'yes'; await replica.ask()) await systemClock.sleep(10)
+  for (const replica of database.replicas) for (await replica.ask(); !replica.covers(position); await replica.ask()) await systemClock.sleep(10)
 }
 
 async function callAs<In, Out>(engine: Engine, procedure: Procedure<Kind, In, Out>, input: In, options: { key?: string; as?: Caller; positions?: Positions }): Promise<Out> {

@@ -1,0 +1,105 @@
+/** Several hosts of one cluster: whoever is the primary is found, and followed. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import pg from 'pg'
+import { failed, parseLsn, Positions, systemClock } from '../../src/base/index.ts'
+import { signalProcess, waitFor } from '../../src/base/process.ts'
+import { createData, type Data, migrate } from '../../src/data/index.ts'
+import { createMetrics } from '../../src/observe/index.ts'
+import { type PostgresServer, startPostgres } from '../../src/ops/rig/postgres.ts'
+import { startStandby } from '../../src/ops/rig/standby.ts'
+
+const application = { user: 'tenfold_app', password: 'tenfold' }
+const database = 'failover'
+
+async function on<T>(server: PostgresServer, text: string): Promise<T[]> {
+  const client = new pg.Client({ host: server.host, port: server.port, user: server.user, password: server.password, database })
+  await client.connect()
+  try { return (await client.query(text)).rows as T[] } finally { await client.end() }
+}
+
+/** A primary and a standby of it, and what a process has of both. */
+async function cluster(context: TestContext) {
+  const root = await mkdtemp(join(tmpdir(), 'tenfold-failover-'))
+  const servers: PostgresServer[] = []
+  context.after(async () => {
+    await Promise.all(servers.map((server) => server.stop()))
+    await rm(root, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+  })
+  const start = async (name: string, port?: number) => { const server = await startPostgres({ directory: join(root, name), durable: false, port }); servers.push(server); return server }
+  const one = await start('one')
+  await migrate({ admin: { ...one, database }, application, modules: [], create: true })
+  await on(one, 'create table tenfold.written (value integer primary key); grant all on tenfold.written to tenfold_app')
+  const two = await startStandby({ directory: join(root, 'two'), primary: one, slot: 'two', durable: false })
+  servers.push(two)
+  const hosts = [one, two].map(({ host, port }) => ({ host, port }))
+  const place = { host: one.host, port: one.port, ...application, database }
+  const metrics = createMetrics()
+  const data = createData({ databases: [{ name: database, primary: { ...place, hosts }, replicas: hosts.map((host) => ({ ...place, ...host })), hasPlatform: true }], pool: { max: 4, waitMs: 2_000 } }, systemClock, metrics)
+  context.after(() => data.close())
+  return { one, two, data, metrics, restartOne: () => start('one', one.port) }
+}
+
+const at = (data: Data) => ({ database: data.databaseOf(undefined), schema: 'tenfold', bucket: undefined })
+const write = (data: Data, value: number) => data.transact(at(data), { isolation: 'read committed', timeoutMs: 2_000 }, (transaction) => transaction.query({ text: 'insert into written values ($1)', values: [value] }))
+const count = (data: Data, positions: Positions) => data.read(at(data), { consistency: 'session', positions, timeoutMs: 2_000 }, async (db) => (await db.sql<{ n: number }>`select count(*)::int as n from written`)[0]?.n)
+
+async function untilWritten(data: Data, value: number): Promise<void> {
+  const done = await waitFor(() => write(data, value).then(() => true, () => undefined), { timeoutMs: 20_000, everyMs: 20 })
+  if (!done) throw failed('timeout', `Nothing could be written: ${String(await write(data, value).catch((error: unknown) => error))}`)
+}
+
+test('a promoted standby is found and followed, and one that was deposed is never written to again', { timeout: 60_000 }, async (context) => {
+  const { one, two, data, metrics, restartOne } = await cluster(context)
+  const session = new Positions()
+  await write(data, 1)
+  await data.wrote(at(data).database, session)
+  assert.equal(await count(data, session), 1)
+  const [seen] = await on<{ lsn: string }>(one, 'select pg_current_wal_lsn()::text as lsn')
+  assert.ok(await waitFor(async () => (await on<{ there: boolean }>(two, `select pg_last_wal_replay_lsn() >= '${seen?.lsn}' as there`))[0]?.there || undefined, { timeoutMs: 10_000 }))
+
+  signalProcess(one.pid, 'SIGKILL')
+  await one.exited
+  await assert.rejects(write(data, 2), { code: 'database-unavailable' })
+  assert.equal(await count(data, session), 1, 'reads go on, on the standby')
+  await on(two, 'select pg_promote()')
+  await untilWritten(data, 3)
+  await data.wrote(at(data).database, session)
+  assert.equal(await count(data, session), 2)
+  assert.equal(session.at(database)?.timeline, 2)
+
+  const deposed = await restartOne()
+  assert.deepEqual(await on(deposed, 'select pg_is_in_recovery() as standby'), [{ standby: false }], 'it takes itself for a primary')
+  data.databaseOf(undefined).writer.suspect()
+  for (let value = 4; value < 20; value++) await untilWritten(data, value)
+  assert.deepEqual(await on(deposed, 'select value from tenfold.written order by value'), [{ value: 1 }])
+  assert.equal((await on(two, 'select from tenfold.written')).length, 18)
+
+  // What was seen on the old timeline counts up to where it was left; behind that it is lost, and counted.
+  const [left] = await on<{ timeline: number; left_at: string }>(two, 'select timeline, left_at::text from tenfold.left_timelines()')
+  assert.equal(left?.timeline, 1)
+  const [before, behind] = [new Positions(), new Positions()]
+  before.advance({ database, timeline: 1, lsn: parseLsn(left.left_at), at: systemClock.now() })
+  behind.advance({ database, timeline: 1, lsn: parseLsn(left.left_at) + 8n, at: systemClock.now() })
+  assert.equal(await count(data, before), 18)
+  assert.equal(await count(data, behind), 18)
+  assert.ok((behind.at(database)?.timeline ?? 0) >= 2, 'who saw what is lost goes on from what is there')
+  assert.match(metrics.text(), /reason="lost"\} 1\n/)
+  assert.match(metrics.text(), /tenfold_replica_reads_total\{[^}]*served_by="replica"[^}]*\} [1-9]/)
+})
+
+test('a command whose primary dies is done by the one that is found, within its time', { timeout: 60_000 }, async (context) => {
+  const { one, two, data } = await cluster(context)
+  await write(data, 1)
+  signalProcess(one.pid, 'SIGKILL')
+  await one.exited
+  await assert.rejects(write(data, 2), { code: 'database-unavailable' })
+  const looked = data.databaseOf(undefined).foundAgain(20_000)
+  await on(two, 'select pg_promote()')
+  assert.equal(await looked, true)
+  await write(data, 3)
+  assert.equal(await data.databaseOf(undefined).foundAgain(1_000), false, 'nothing is amiss any more')
+})
