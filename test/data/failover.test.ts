@@ -64,6 +64,7 @@ test('a promoted standby is found and followed, and one that was deposed is neve
   signalProcess(one.pid, 'SIGKILL')
   await one.exited
   await assert.rejects(write(data, 2), { code: 'database-unavailable' })
+  await data.databaseOf(undefined).watch() // as the running process does ten times a second
   assert.equal(await count(data, session), 1, 'reads go on, on the standby')
   await on(two, 'select pg_promote()')
   await untilWritten(data, 3)
