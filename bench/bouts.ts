@@ -31,6 +31,8 @@ export interface Bout {
   readonly rows: readonly Row[]
 }
 
+const mix = (replicas: string): Entrant => ({ script: 'ours/mix.ts', options: { replicas } })
+const clients = (through: string): Entrant => ({ script: 'ours/clients.ts', options: { through } })
 const web: Entrant = { script: 'ours/web.ts', path: '/products' }
 const bare = (answer: string): Entrant => ({ script: 'peers/bare-fastify.ts', path: '/products', options: { answer } })
 const cached = (library: string): Entrant => ({ script: 'peers/cache.ts', options: { library } })
@@ -81,5 +83,13 @@ export const bouts: readonly Bout[] = [
   queue('jobs processed', 'processed', { ratio: 1.5 }),
   queue('jobs enqueued one per transaction', 'enqueued', { ratio: 3 }),
   queue('start latency', 'latency', { atMost: 5 }, 'ms', 'less'),
+  {
+    unit: 'req/s', better: 'more', postgres: 'none', load: 'products',
+    entrants: { ours: { script: 'ours/replicated-web.ts', path: '/products' }, eventual: { script: 'ours/replicated-web.ts', path: '/eventual-products' } },
+    rows: [{ name: 'own writes seen vs any copy', peer: 'eventual', ratio: 0.95 }],
+  },
+  { unit: 'calls/s', better: 'more', postgres: 'none', load: 'self', what: 'mix', entrants: { ours: mix('2'), alone: mix('0') }, rows: [{ name: 'read-heavy mix (20:1), two replicas vs primary alone', peer: 'alone' }] },
+  { unit: '% of reads', better: 'more', postgres: 'none', load: 'self', what: 'share', entrants: { ours: mix('2') }, rows: [{ name: 'reads that replicas serve in that mix' }] },
+  { unit: 'reads/s', better: 'more', postgres: 'none', load: 'self', entrants: { ours: clients('pooler'), direct: clients('direct') }, rows: [{ name: '1,000 client connections, pooler vs direct', peer: 'direct' }] },
   { unit: 'µs', better: 'less', postgres: 'shared', load: 'self', entrants: { ours: { script: 'ours/token.ts' } }, rows: [{ name: 'verified token seen again', atMost: 1 }] },
 ]

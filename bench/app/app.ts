@@ -12,11 +12,19 @@ const columns = ['id', 'sku', 'name', 'price', 'stock'] as const
 const byId = catalogue.query('byId', { input: ById, output: Product, notFound: 'product' })
   .statement((db, { id }) => db.selectFrom('products').select(columns).where('id', '=', id))
 
+/** The same, from whichever copy. */
+const eventualById = catalogue.query('eventualById', { input: ById, output: Product, notFound: 'product', consistency: 'eventual' })
+  .statement((db, { id }) => db.selectFrom('products').select(columns).where('id', '=', id))
+
+/** The same by a handler, in a transaction of its own. */
+export const byIdAsHandler = catalogue.query('byIdAsHandler', { input: ById, output: Product, notFound: 'product' })
+  .handle((ctx, { id }) => ctx.db.selectFrom('products').select(columns).where('id', '=', id).executeTakeFirstOrThrow())
+
 /** The same, remembered. */
 export const knownById = catalogue.query('knownById', { input: ById, output: Product, notFound: 'product', cache: { ttl: '1h', invalidatedBy: { none: 'nothing changes a product here' } } })
   .statement((db, { id }) => db.selectFrom('products').select(columns).where('id', '=', id))
 
 export const app = defineApp('bench', {
   modules: [catalogue, orders],
-  routes: [routes('', [get('/products/{id}', byId, { auth: anyone }), get('/known-products/{id}', knownById, { auth: anyone })])],
+  routes: [routes('', [get('/products/{id}', byId, { auth: anyone }), get('/known-products/{id}', knownById, { auth: anyone }), get('/eventual-products/{id}', eventualById, { auth: anyone })])],
 })

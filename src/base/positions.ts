@@ -47,12 +47,15 @@ export class Positions {
     this.primaryUntil = Math.max(this.primaryUntil, other.primaryUntil)
   }
 
-  /** The signed token that a caller carries, of what is still young enough to matter. */
-  seal(key: Uint8Array, nowMs: number): string {
+  /** What a token of it says: what is still young enough to matter. Who has seen the same within a second says the same. */
+  text(nowMs: number): string {
     const rows = [...this.#known?.values() ?? []].filter((position) => position.at + positionLifeMs > nowMs)
-      .map((position) => [position.database, position.timeline, position.lsn.toString(16), position.at])
-    return seal(key, JSON.stringify([this.primaryUntil, rows]))
+      .map((position) => [position.database, position.timeline, position.lsn.toString(16), Math.ceil(position.at / 1_000) * 1_000])
+    return JSON.stringify([this.primaryUntil, rows])
   }
+
+  /** The signed token that a caller carries. */
+  seal(key: Uint8Array, nowMs: number): string { return seal(key, this.text(nowMs)) }
 
   /** What a token says; one that is forged, torn or too old says nothing. */
   static unseal(key: Uint8Array, token: string, nowMs: number): Positions {

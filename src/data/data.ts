@@ -4,8 +4,9 @@ import type { Metrics } from '../observe/index.ts'
 import { type Deadline, deadlineIn, raceDeadline } from '../resilience/index.ts'
 import { placeholdersOf, readsOn, snakeName } from './builder.ts'
 import { createDatabase, type Database, type DatabaseConfig, type ReplicaOptions } from './database.ts'
-import { type CountReads, onNearest, readReasons } from './nearest.ts'
+import { type CountReads, onNearest, type Reader, readReasons } from './nearest.ts'
 import { sendable, type PoolOptions } from './pool.ts'
+import type { Sight } from './standing.ts'
 import type { Target } from './target.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
 import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly } from './faults.ts'
@@ -55,7 +56,7 @@ export interface Data {
 export function createData(config: DataConfig, clock: Clock, metrics?: Metrics): Data {
   const databases = config.databases.map((database) => createDatabase(database, config.pool, clock, config.replicas))
   const counts = new Map(databases.map((database) => [database, readCounts(database.name, metrics)]))
-  const near = <T>(database: Database, options: ReadOptions, work: (target: Target) => Promise<T>) => onNearest(database, options, clock, counts.get(database) as CountReads, work)
+  const near = <T>(database: Database, options: ReadOptions, work: Reader<T>) => onNearest(database, options, clock, counts.get(database) as CountReads, work)
   const home = databases[0]
   if (!home) throw failed('topology', 'data.databases is empty: name at least one database.')
   const databaseOf = (bucket: number | undefined) => bucket === undefined ? home : databases[Math.floor(bucket * databases.length / bucketCount)] as Database
@@ -73,17 +74,17 @@ export function createData(config: DataConfig, clock: Clock, metrics?: Metrics):
       const bucket = bucketOf(key)
       return [{ database: databaseOf(bucket), schema, bucket }]
     },
-    read: (place, options, work) => near(place.database, options, (target) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, options, deadline, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
+    read: (place, options, work) => near(place.database, options, (target, sight) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, options, deadline, sight, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
     statement(procedure, single) {
       const schema = snakeName(procedure.module.name)
       const build = procedure.query?.statement
       if (!build) throw failed('definition', `${procedure.name} is not one statement.`)
       const known = knownStatement((input) => build(placeholdersOf(schema), input), Object.keys(procedure.input.properties ?? {}))
       const runners = new Map<Target, ReturnType<typeof runnerOn>>()
-      return (place, options, input) => near(place.database, options, async (target) => {
+      return (place, options, input) => near(place.database, options, async (target, sight) => {
         let run = runners.get(target)
         if (!run) runners.set(target, run = runnerOn(target, known, single))
-        return camelRows(await run(place, valuesOf(known, input)))
+        return camelRows(await run(place, valuesOf(known, input), sight))
       })
     },
     write,
@@ -124,7 +125,7 @@ function readCounts(database: string, metrics: Metrics | undefined): CountReads 
 }
 
 /** A handler's statements in one transaction that cannot write, opened when the first is sent. */
-async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOptions, deadline: Deadline, work: Reading<T>): Promise<T> {
+async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOptions, deadline: Deadline, sight: Sight | undefined, work: Reading<T>): Promise<T> {
   let [calling, closed] = [0, false]
   let opened: Promise<Transaction> | undefined
   let running = 0
@@ -133,11 +134,15 @@ async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOpti
     deadline.check('A query')
     return opened ??= Transaction.open(target.pool, { isolation: 'repeatable read', readOnly: true, schema: place.schema, bucket: place.bucket, timeoutMs: Math.max(1, deadline.remainingMs()), onStatement })
   }
+  const end = async (transaction: Transaction) => {
+    const [seen] = await transaction.commit(sight ? [sight.statement] : [])
+    if (seen) sight?.tell(seen.rows)
+  }
   const giveBack = async () => {
     if (running > 0 || !opened) return
     const idle = opened
     opened = undefined
-    await (await idle).commit()
+    await end(await idle)
   }
   try {
     const db = readsOn(async (statement) => {
@@ -153,7 +158,7 @@ async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOpti
       try { return await other() } finally { calling-- }
     })
     closed = true
-    await (await opened)?.commit()
+    if (opened) await end(await opened)
     return answer
   } catch (error) {
     closed = true
@@ -163,17 +168,23 @@ async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOpti
 }
 
 /** One statement on one target: in a transaction of its own where row security must know the bucket, else bare, and in batches. */
-function runnerOn(target: Target, known: KnownStatement, single: boolean): (place: Place, values: unknown[]) => Promise<Record<string, unknown>[]> {
+function runnerOn(target: Target, known: KnownStatement, single: boolean): (place: Place, values: unknown[], sight?: Sight) => Promise<Record<string, unknown>[]> {
   const batched = single && known.parameters.length > 0 ? createBatcher(target.lane, known) : undefined
-  return async (place, values) => {
+  return async (place, values, sight) => {
+    const behind = sight ? [sight.statement] : []
     if (place.bucket !== undefined) {
       const results = await target.lane.burst([
-        { text: 'begin read only' }, { name: 'tenfold_bucket', text: `select set_config('tenfold.bucket', $1, true)`, values: [String(place.bucket)] }, { ...known, values }, { text: 'commit' },
+        { text: 'begin read only' }, { name: 'tenfold_bucket', text: `select set_config('tenfold.bucket', $1, true)`, values: [String(place.bucket)] }, { ...known, values }, ...behind, { text: 'commit' },
       ])
+      sight?.tell(results[3]?.rows ?? [])
       return results[2]?.rows ?? []
     }
-    if (!batched) return (await target.lane.run({ ...known, values })).rows
-    const row = await batched(values)
-    return row ? [row] : []
+    if (batched) {
+      const row = await batched(values, sight)
+      return row ? [row] : []
+    }
+    const [result, seen] = await target.lane.burst([{ ...known, values }, ...behind])
+    sight?.tell(seen?.rows ?? [])
+    return result?.rows ?? []
   }
 }

@@ -6,7 +6,7 @@ import { createLane } from './lane.ts'
 import { clientOptions, type Connection, type ConnectionPool, createPool, type PoolOptions } from './pool.ts'
 import { createPrimaryFinder } from './primary-finder.ts'
 import { createReplica, type Replica } from './replica.ts'
-import { askLeftTimelines, askPosition, askStanding, beatStatement } from './standing.ts'
+import { askLeftTimelines, askStanding, beatStatement, positionOf, positionStatement, type Sight } from './standing.ts'
 import type { Target } from './target.ts'
 import { createTimelines } from './timelines.ts'
 
@@ -37,8 +37,8 @@ export interface Database {
   readonly waitMs: number
   /** Where the primary's log is now: at or behind every commit that it has acknowledged. One question for all who ask in a tick. */
   position(): Promise<Position>
-  /** What has been replayed where that read was served. */
-  positionOf(target: Target): Promise<Position>
+  /** What a read there has seen, asked right behind it. */
+  sightOf(target: Target, seen: (position: Position) => void): Sight
   /** Whether a failover has lost what that position stands for. */
   isLost(position: Position): boolean
   /** Where the servers of a cluster are being asked which of them is the primary now: whether one was found in that time. */
@@ -70,18 +70,29 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
     timelines.learn(await askLeftTimelines(primary.lane))
     timeline = now
   }
+  const located = (rows: readonly unknown[]): Position => {
+    const { isStandby, ...found } = positionOf(rows, config.name, clock)
+    if (!isStandby) return found
+    finder.suspect()
+    throw failed('database-unavailable', `The server of ${config.name} is no primary any more: try again shortly.`, { retryAfterMs: 1_000 })
+  }
   const position = joined(async () => {
-    const { isStandby, ...found } = await askPosition(primary.lane, kind, config.name, clock)
-    if (isStandby) finder.suspect()
-    if (isStandby) throw failed('database-unavailable', `The server of ${config.name} is no primary any more: try again shortly.`, { retryAfterMs: 1_000 })
+    const found = located((await primary.lane.run(positionStatement(kind))).rows)
     await learn(found)
     return found
+  })
+  const sight = (seen: (position: Position) => void): Sight => ({
+    statement: positionStatement(kind),
+    tell(rows) {
+      const found = located(rows)
+      seen(found)
+      learn(found).catch(() => { /* with the next */ })
+    },
   })
   const replicas = config.replicas.map((connection, index) => {
     const name = `${config.name} replica ${index + 1}`
     return createReplica({ name, database: config.name, target: target(name, connection, config.pooler?.replicas?.[index]), kind, clock, timelines, heartbeats, system: () => system, lagLimitMs: options.lagLimitMs ?? lagLimitMs })
   })
-  const replayed = new Map<Target, () => Promise<Position>>(replicas.map((replica) => [replica, joined(() => askPosition(replica.lane, kind, config.name, clock))]))
   const beat = async () => {
     system ??= (await askStanding(primary.lane, kind, config.name, clock)).system
     if (kind === 'plain') return
@@ -100,7 +111,7 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
     name: config.name, primary, writer, replicas, position, waitMs: options.waitMs ?? waitMs,
     isLost: timelines.isLost,
     foundAgain: (withinMs) => finder.looking ? within(clock, withinMs, finder.looking).then(() => true, () => false) : Promise.resolve(false),
-    positionOf: (read) => (replayed.get(read) ?? position)(),
+    sightOf: (read, seen) => read === primary ? sight(seen) : (read as Replica).sight(seen),
     async watch() {
       // Without its primary a replica is asked all the same: it still serves. No beat is no lag.
       await Promise.all([within(clock, beatMs, beating ??= beat().finally(() => { beating = undefined })).catch(finder.suspect), ...replicas.map((replica) => replica.ask())])

@@ -3,6 +3,7 @@ import type { Counter } from '../observe/index.ts'
 import type { Database } from './database.ts'
 import { isContention, isStalePlan, stalePlansMax } from './faults.ts'
 import type { Replica } from './replica.ts'
+import type { Sight } from './standing.ts'
 import type { Target } from './target.ts'
 
 export interface NearestOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number }
@@ -17,35 +18,37 @@ export type CountReads = (reason: ReadReason) => Pick<Counter, 'add'>
  * it in a moment; else the primary. Where a replica fails, or cancels what stands in the way of its replay, the primary is asked, once.
  * A read moves the caller's position too: it never goes back in time, whichever process answers.
  */
-export async function onNearest<T>(database: Database, options: NearestOptions, clock: Clock, count: CountReads, work: (target: Target) => Promise<T>): Promise<T> {
-  const onPrimary = () => onFound(database, options.timeoutMs, () => onFresh(() => work(database.primary)))
-  if (database.replicas.length === 0) return onPrimary()
+export async function onNearest<T>(database: Database, options: NearestOptions, clock: Clock, count: CountReads, work: Reader<T>): Promise<T> {
+  const { positions, consistency, timeoutMs } = options
+  if (database.replicas.length === 0) return onFound(database, timeoutMs, () => onFresh(() => work(database.primary)))
+  const on = (target: Target) => onFresh(async () => {
+    if (consistency === 'eventual') return work(target)
+    let seen: Position | undefined
+    const answer = await work(target, database.sightOf(target, (position) => { seen = position }))
+    // A read that asked nothing of the database has seen nothing of it.
+    if (seen) positions.advance(seen)
+    return answer
+  })
+  const onPrimary = () => onFound(database, timeoutMs, () => on(database.primary))
   const { target, reason } = await nearest(database, options, clock)
-  let [served, why]: [Target, ReadReason] = [target, reason]
-  let answer: T
-  if (isReplica(database, target)) {
-    try {
-      answer = await target.run(() => onFresh(() => work(target)))
-    } catch (error) {
-      if (isTenfoldError(error, 'database-unavailable')) target.lost()
-      else if (!isContention(error)) throw error // a standby's only contention is with its own replay
-      ;[served, why] = [database.primary, 'failed']
-      answer = await onPrimary()
-    }
-  } else answer = await onPrimary()
-  count(why).add()
-  if (options.consistency !== 'eventual') await seen(database, options.positions, served, clock)
-  return answer
-}
-
-/** Where a read of a replica cannot be told, it is taken for one of the primary: nothing that was read is lost again. */
-async function seen(database: Database, positions: Positions, served: Target, clock: Clock): Promise<void> {
+  if (!isReplica(database, target)) {
+    count(reason).add()
+    return onPrimary()
+  }
   try {
-    positions.advance(await database.positionOf(served))
-  } catch {
-    await database.position().then((position) => positions.advance(position), () => positions.readPrimaries(clock.now()))
+    const answer = await target.run(() => on(target))
+    count(reason).add()
+    return answer
+  } catch (error) {
+    if (isTenfoldError(error, 'database-unavailable')) target.lost()
+    else if (!isContention(error)) throw error // a standby's only contention is with its own replay
+    count('failed').add()
+    return onPrimary()
   }
 }
+
+/** Reads there, and asks behind its last statement what it has seen. */
+export type Reader<T> = (target: Target, sight?: Sight) => Promise<T>
 
 /** Again on a fresh connection, or one that is found stale in its turn, where a migration made this one's statements stale. */
 async function onFresh<T>(work: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 import { type Clock, failed, type Position, type TenfoldError } from '../base/index.ts'
 import { createLagJudge, type Heartbeats } from './lag.ts'
 import { joined } from './joined.ts'
-import { askStanding, type Standing } from './standing.ts'
+import { askStanding, positionOf, positionStatement, replayedPosition, replayedStatement, type Sight, type Standing } from './standing.ts'
 import type { Target } from './target.ts'
 import type { Timelines } from './timelines.ts'
 
@@ -20,6 +20,8 @@ export interface Replica extends Target {
   covers(position: Position): boolean
   /** Hears where it stands; one question for all who ask in a tick. It does not fail: a replica that does not answer is taken out. */
   ask(): Promise<void>
+  /** Asks how far it has replayed, behind a read. */
+  sight(seen: (position: Position) => void): Sight
   /** Asks it in the background, where what was last heard is old. */
   refresh(): void
   /** Runs a read there. It is given up, as `database-unavailable`, when the replica falls silent meanwhile. */
@@ -83,6 +85,12 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
     get load() { return load },
     covers: (position) => heard !== undefined && timelines.reaches(heard.position, position),
     refresh() { if (clock.monotonic() - askedAt > (outage === 'unreachable' ? silentMs : newsMs)) void ask() },
+    sight(seen) {
+      // A timeline that it has taken up since it was last heard is told with the next word of it: until then nobody can be sure, and reads the primary.
+      const timeline = heard?.position.timeline
+      if (timeline === undefined) return { statement: positionStatement(kind), tell: (rows) => seen(positionOf(rows, database, clock)) }
+      return { statement: replayedStatement, tell: (rows) => seen(replayedPosition(rows, timeline, database, clock)) }
+    },
     async run(read) {
       load++
       try { return await Promise.race([read(), silence.promise]) } finally { load-- }

@@ -34,10 +34,26 @@ interface StandingRow extends PositionRow { system: string; started: string; bea
 
 const positionIn = ({ lsn, timeline: of }: PositionRow, database: string, clock: Clock): Position => ({ database, timeline: of, lsn: parseLsn(lsn), at: clock.now() })
 
-/** Where its log is: written up to, on a primary; replayed up to, on a standby. */
-export async function askPosition(lane: Lane, kind: 'ours' | 'plain', database: string, clock: Clock): Promise<Position & { readonly isStandby: boolean }> {
-  const { rows: [row] } = await lane.run(questions.position[kind])
-  return { ...positionIn(row as PositionRow, database, clock), isStandby: (row as PositionRow).standby }
+/**
+ * A question that goes out right behind a read, on its connection: where the server is then is at or beyond all that the read has seen.
+ * It costs no way there and back of its own.
+ */
+export interface Sight { readonly statement: Statement; tell(rows: readonly unknown[]): void }
+
+/** Of a primary: where its log is written up to; of a standby: where it is replayed up to. */
+export function positionStatement(kind: 'ours' | 'plain'): Statement { return questions.position[kind] }
+export function positionOf(rows: readonly unknown[], database: string, clock: Clock): Position & { readonly isStandby: boolean } {
+  const row = rows[0] as PositionRow
+  return { ...positionIn(row, database, clock), isStandby: row.standby }
+}
+
+/** One question for several reads of one server: what answers the longer one answers the other. */
+export function fullest(sights: readonly Sight[]): Sight | undefined { return sights.find(({ statement }) => statement !== replayedStatement) ?? sights[0] }
+
+/** The same of a standby whose timeline is known, for less. */
+export const replayedStatement: Statement = { name: 'tenfold_replayed', text: `select coalesce(pg_last_wal_replay_lsn(), '0/0')::text as lsn` }
+export function replayedPosition(rows: readonly unknown[], timelineThere: number, database: string, clock: Clock): Position {
+  return positionIn({ ...rows[0] as Pick<PositionRow, 'lsn' | 'standby'>, timeline: timelineThere }, database, clock)
 }
 
 export async function askStanding(lane: Lane, kind: 'ours' | 'plain', database: string, clock: Clock): Promise<Standing> {

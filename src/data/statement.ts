@@ -3,6 +3,8 @@ import { afterTick } from '../base/index.ts'
 import { camelName } from './builder.ts'
 import type { Lane } from './lane.ts'
 import { nameOf } from './names.ts'
+import { fullest, type Sight } from './standing.ts'
+import type { Statement } from './transaction.ts'
 
 /** Stands for a field of the input while a statement is built. */
 class Slot {
@@ -41,8 +43,8 @@ const batchMax = 200
  * Reads of at most one row by one statement, of one tick, asked as one: the inputs go as arrays, `unnest ... with ordinality` keeps
  * them apart, and the statement itself stands inside, once for each (`cross join lateral`). One read alone goes as it is.
  */
-export function createBatcher(lane: Lane, statement: KnownStatement): (values: unknown[]) => Promise<Row | undefined> {
-  let waiting: { values: unknown[]; resolve: (row: Row | undefined) => void; reject: (error: unknown) => void }[] = []
+export function createBatcher(lane: Lane, statement: KnownStatement): (values: unknown[], sight?: Sight) => Promise<Row | undefined> {
+  let waiting: { values: unknown[]; sight: Sight | undefined; resolve: (row: Row | undefined) => void; reject: (error: unknown) => void }[] = []
   let batched: Promise<string> | undefined
 
   const send = async () => {
@@ -50,13 +52,20 @@ export function createBatcher(lane: Lane, statement: KnownStatement): (values: u
     waiting = []
     for (let start = 0; start < batch.length; start += batchMax) void answer(batch.slice(start, start + batchMax))
   }
+  /** Behind the read it is asked once what all of them have seen. */
+  const askWith = async (batch: typeof waiting, read: Statement): Promise<pg.QueryResult> => {
+    const asked = fullest(batch.flatMap(({ sight }) => sight ? [sight] : []))
+    const [result, seen] = await lane.burst(asked ? [read, asked.statement] : [read])
+    if (seen) for (const { sight } of batch) sight?.tell(seen.rows)
+    return result as pg.QueryResult
+  }
   const answer = async (batch: typeof waiting) => {
     try {
       const first = batch[0]
-      if (batch.length === 1 && first) return first.resolve((await lane.run({ ...statement, values: first.values })).rows[0] as Row | undefined)
+      if (batch.length === 1 && first) return first.resolve((await askWith(batch, { ...statement, values: first.values })).rows[0] as Row | undefined)
       const text = await (batched ??= batchText(lane, statement))
       const columns = statement.parameters.map((_, index) => batch.map(({ values }) => values[index]))
-      const { rows } = await lane.run({ name: `${statement.name}_n`, text, values: columns })
+      const { rows } = await askWith(batch, { name: `${statement.name}_n`, text, values: columns })
       const found = new Map<number, Row>()
       for (const row of rows as Row[]) if (!found.has(Number(row['batch_position']))) found.set(Number(row['batch_position']), row) // the first, as for one alone
       batch.forEach(({ resolve }, index) => resolve(withoutPosition(found.get(index + 1))))
@@ -67,8 +76,8 @@ export function createBatcher(lane: Lane, statement: KnownStatement): (values: u
       else for (const { reject } of batch) reject(error)
     }
   }
-  return (values) => new Promise((resolve, reject) => {
-    if (waiting.push({ values, resolve, reject }) === 1) afterTick(send)
+  return (values, sight) => new Promise((resolve, reject) => {
+    if (waiting.push({ values, sight, resolve, reject }) === 1) afterTick(send)
   })
 }
 

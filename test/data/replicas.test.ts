@@ -1,5 +1,7 @@
 /** Where reads go when replicas are in each other's, or in their own, way. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import pg from 'pg'
@@ -9,14 +11,13 @@ import { createData, migrate } from '../../src/data/index.ts'
 import { createMetrics } from '../../src/observe/index.ts'
 import { startPostgres } from '../../src/ops/rig/postgres.ts'
 import { startStandby } from '../../src/ops/rig/standby.ts'
-import { temporaryFolder } from '../support/application.ts'
 
 const application = { user: 'tenfold_app', password: 'tenfold' }
 const database = 'replicas'
 
 /** A primary, and a replica that gives way to nobody who reads; `times`: how often it stands in the list. */
 async function copies(context: TestContext, times: number) {
-  const directory = await temporaryFolder(context)
+  const directory = await mkdtemp(join(tmpdir(), 'tenfold-replicas-'))
   const primary = await startPostgres({ directory: join(directory, 'primary'), durable: false })
   await migrate({ admin: { ...primary, database }, application, modules: [], create: true })
   const admin = new pg.Client({ host: primary.host, port: primary.port, user: primary.user, password: primary.password, database })
@@ -26,7 +27,7 @@ async function copies(context: TestContext, times: number) {
   const at = (port: number) => ({ host: '127.0.0.1', port, ...application, database })
   const metrics = createMetrics()
   const data = createData({ databases: [{ name: database, primary: at(primary.port), replicas: Array.from({ length: times }, () => at(replica.port)), hasPlatform: true }], pool: { max: 4, waitMs: 2_000 } }, systemClock, metrics)
-  context.after(async () => { await Promise.all([data.close(), admin.end()]); await Promise.all([replica.stop(), primary.stop()]) })
+  context.after(async () => { await Promise.all([data.close(), admin.end()]); await Promise.all([replica.stop(), primary.stop()]); await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }) })
   const home = data.databaseOf(undefined)
   await home.watch()
   const place = { database: home, schema: 'tenfold', bucket: undefined }
