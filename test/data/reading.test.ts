@@ -67,7 +67,7 @@ atEveryStage('two steps of one name are an error that says what to do', app, asy
 })
 
 test('a pool that is full says so, with its figures, after its wait', async () => {
-  await using running = await testApp(app, { pool: { max: 2, waitMs: 60 } })
+  await using running = await testApp(app, { pool: { max: 2, waitMs: 250 } })
   const { data } = running.engine.platform
   const place = { database: data.databaseOf(undefined), schema: 'probe', bucket: undefined }
   const held = await Promise.all([1, 2].map(() => data.write(place, { isolation: 'read committed', timeoutMs: 5_000 })))
