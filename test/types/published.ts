@@ -12,5 +12,5 @@ export async function publishInto(directory: string): Promise<Compilation> {
   await cp(join(root, 'examples/shop'), join(directory, 'shop'), { recursive: true, filter: (path) => !path.endsWith('.test.ts') && !path.endsWith('shop/test') })
   await writeFile(join(directory, 'package.json'), JSON.stringify({ name: 'a-shop', type: 'module' }))
   await writeFile(join(directory, 'tsconfig.json'), JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions: { customConditions: [] }, include: ['shop/**/*.ts'], exclude: [] }))
-  return compile(['-p', 'test/types/tsconfig.platform.json', '--outDir', join(modules, 'tenfold/dist')])
+  return compile(['-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--outDir', join(modules, 'tenfold/dist')])
 }
