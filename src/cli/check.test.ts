@@ -46,6 +46,10 @@ const harmless = {
   'commented.ts': `import { things } from './module.ts'\n// things.query('old', {})\n/* things.on(a,\n 'b') */\nexport const url = 'http://elsewhere' /* ' */\nexport { things }\n`,
   'types.ts': `import type { things } from './module.ts'\nexport type Things = typeof things\n`,
   'script.ts': `import { app } from './app.ts'\nimport { things as mine } from './module.ts'\nconst other = { things: { query(_: string) {} } }\nother.things.query(app.name + mine.name)\n`,
+  'text.ts': "import { things } from './module.ts'\nexport const text = `import { things } from './module.ts'\\nthings.query('x', {}) ${'things.on('}`\nexport { things }\n",
+  'expression.ts': `import { things } from './module.ts'\nexport const quotes = [/['"\`]/, /things.query('x')/, 'things.query(', things.name]\n`,
+  'hidden.ts': `import { things } from './module.ts'\ninterface Way { query(name: string): void }\nexport const use = (things: Way) => things.query('x')\nexport function each(ways: Way[]) { for (const things of ways) { things.query('y') } try { use(ways[0]!) } catch (things: any) { things.on() } }\n{ const things = each([]) as unknown as Way; things.query('z') }\nexport { things }\n`,
+  'all-types.ts': `import { type things } from './module.ts'\nimport type * as all from './module.ts'\ndeclare const it: typeof things & typeof all.things\nexport const use = () => it.query('x' as never, {} as never)\n`,
   'things.test.ts': `import { things } from './module.ts'\nthings.query('tested', {})\n`,
   'node_modules/lib/index.ts': `import { things } from '../../module.ts'\nthings.query('far', {})\n`,
 }
@@ -59,6 +63,13 @@ test('a file that defines something and is never imported is a fault; one that o
     'deep/forgotten.ts': `import {\n  things as mine,\n} from '../module.ts'\nimport { t } from "tenfold"\nmine\n  .${query.replace('NAME', 'one')}\nmine.event('thing.done', t.Object({}))\n`,
     'all.ts': `import * as all from './module.ts'\nimport { t } from 'tenfold'\nall.things.${query.replace('NAME', 'two')}\n`,
     'single.ts': `import things from './module.ts'\nthings.on(null as never, 'name', {}, async () => {})\n`,
+    'index.ts': `export { things as goods } from './module.ts'\nexport * as all from './module.ts'\nexport * from './circle.ts'\n`,
+    'circle.ts': `import { goods } from './index.ts'\nexport { goods as again } from './index.ts'\nexport const known = goods\n`,
+    'through-index.ts': `import { t } from 'tenfold'\nimport { goods as mine, all, again, known } from './index.ts'\nmine.${query.replace('NAME', 'three')}\nall['things'].lookup('four', {})\nagain?.command('five', {}); (known as any)!.job('six', {})\n`,
+    'renamed.ts': `import { things } from './module.ts'\nconst quote = /'/ // it's\nexport const later = () => mine.action('seven', {} satisfies object)\nconst mine = things, { event } = mine\nevent('thing.renamed', null)\n`,
+    'lazy.ts': `const { things: { dependency } } = await import('./module.ts')\nexport const service = dependency('service', {});\n(await import('./module.ts')).things.projection('eight', {})\n`,
+    'plain.js': `import * as tenfold from 'tenfold'\ntenfold.defineModule()('plain', {})\n`,
+    'broken.ts': `import { things } from './module.ts'\nexport const nine = = 9\n`,
     'audit/module.ts': `import { defineModule } from 'tenfold'\nexport const audit = defineModule<object>()('audit', { migrations: new URL('./none/', import.meta.url) })\n`,
   })
   const { code, output, errors } = await tenfoldIn(forgetful, ['check', '--json'])
@@ -67,10 +78,15 @@ test('a file that defines something and is never imported is a fault; one that o
     faults: [
       { where: 'all.ts', message: `calls things.query, ${advice}` },
       { where: 'deep/forgotten.ts', message: `calls things.query, things.event, ${advice}` },
+      { where: 'lazy.ts', message: `calls things.dependency, things.projection, ${advice}` },
+      { where: 'renamed.ts', message: `calls things.action, things.event, ${advice}` },
       { where: 'single.ts', message: `calls things.on, ${advice}` },
+      { where: 'through-index.ts', message: `calls things.query, things.lookup, things.command, things.job, ${advice}` },
     ],
     notes: [
       { where: 'audit/module.ts', message: 'makes a module of its own, and no file of the application imports it' },
+      { where: 'broken.ts', message: 'cannot be read, and no file of the application imports it: Expression expected' },
+      { where: 'plain.js', message: 'makes a module of its own, and no file of the application imports it' },
       { where: 'things', message: 'has no shardKey: its rows stay on one database at every stage' },
     ],
   }])

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { type AppDefinition, appDefinition, type ModuleDefinition, type ProcedureDefinition } from '../app/index.ts'
+import { type AppDefinition, appDefinition, defineModule, type ProcedureDefinition } from '../app/index.ts'
 import type { Command } from './command.ts'
 import { neverImported, noteImports } from './imports.ts'
 import { columns } from './table.ts'
@@ -32,12 +32,19 @@ export interface Remark { readonly kind: 'fault' | 'note'; readonly where: strin
 
 const counted = (count: number, word: string) => `${count === 0 ? 'no' : count} ${word}${count === 1 ? '' : 's'}`
 
+const verbs = ['query', 'command', 'lookup', 'action', 'event', 'on', 'job', 'projection', 'dependency']
+const makesModule = 'defineModule'
+
 async function unreached(app: AppDefinition, folder: string): Promise<Remark[]> {
-  const modules = new Set<unknown>(app.modules.values())
-  const files = await neverImported(folder, (value) => modules.has(value) ? (value as ModuleDefinition).name : undefined)
-  return files.map(({ file, defines }): Remark => defines.length > 0
-    ? { kind: 'fault', where: file, message: `calls ${defines.join(', ')}, and no file of the application imports it: import it where the application is defined, or delete it` }
-    : { kind: 'note', where: file, message: `makes a module of its own, and no file of the application imports it` })
+  const wanted = new Map<unknown, string>([[defineModule, makesModule]])
+  for (const module of app.modules.values()) for (const verb of verbs) wanted.set((module as unknown as Record<string, unknown>)[verb], `${module.name}.${verb}`) // its other face has its verbs
+  return (await neverImported(folder, wanted)).map(({ file, calls, unreadable }): Remark => {
+    if (unreadable !== undefined) return { kind: 'note', where: file, message: `cannot be read, and no file of the application imports it: ${unreadable}` }
+    const defines = calls.filter((call) => call !== makesModule)
+    return defines.length > 0
+      ? { kind: 'fault', where: file, message: `calls ${defines.join(', ')}, and no file of the application imports it: import it where the application is defined, or delete it` }
+      : { kind: 'note', where: file, message: 'makes a module of its own, and no file of the application imports it' }
+  })
 }
 
 /** What the definitions themselves say. The platform's own modules are not the team's to change. */
