@@ -43,7 +43,7 @@ export async function processStamp(pid: number): Promise<string | undefined> {
 }
 
 /** Where `/proc` hides the processes of others, the kernel still says whether there is one. */
-function mayBeAlive(pid: number): boolean {
+export function mayBeAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (error) {

@@ -13,7 +13,7 @@ export interface Command extends Described {
   /** What the configuration says comes on top of its own. */
   readonly withApplicationOptions?: true
   /** Runs before the configuration is loaded. */
-  readonly beforeLoad?: () => void
+  readonly beforeLoad?: () => void | Promise<void>
   run(config: Config, given: Given): Promise<number>
 }
 

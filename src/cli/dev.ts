@@ -10,10 +10,10 @@ import { typeFaults } from './types.ts'
 import { watchSources } from './watch.ts'
 
 /**
- * Two processes. This one holds the data directory and its Postgres, and stays; the application is the other's, `tenfold start`, and
- * goes at every change. The next one loads its sources while the one before it still answers, and then asks for the database: only now
- * is the one before told to leave. So a restart takes little longer than what comes after loading, and sources that cannot be loaded
- * leave running what ran.
+ * This process holds the data directory and its Postgres, and stays; the application is another's, `tenfold start`, and goes at every
+ * change. The next one stands by already, with all of tenfold loaded and nothing of the application: that takes longer than all else. At a
+ * change it loads the sources while the one before it still answers, and then asks for the database: only now is the one before told
+ * to leave. So a restart takes little longer than what comes after loading, and sources that cannot be loaded leave running what ran.
  */
 export const devCommand: LoneCommand = {
   help: `tenfold dev: runs the application as tenfold start does, and starts it again at every change of a .ts or .sql file below the folder of
@@ -65,8 +65,8 @@ function develop(folder: string, args: readonly string[]): Development {
   const types = typeTeller(folder)
   const { promise: ended, resolve: end, reject } = Promise.withResolvers<void>()
   const database = holder(reject)
-  /** The one that has the database, and the one that is loading its sources. */
-  let [current, coming]: [Application | undefined, Application | undefined] = [undefined, undefined]
+  /** The one that has the database, the one that is loading its sources, and the one that waits for a change. */
+  let [current, coming, next]: [Application | undefined, Application | undefined, Application | undefined] = [undefined, undefined, undefined]
   let cancel = () => {}
   let changedAt: number | undefined
   let interruptedAt: number | undefined
@@ -74,6 +74,7 @@ function develop(folder: string, args: readonly string[]): Development {
   const hear = async (application: Application, message: FromApplication) => {
     if ('ready' in message) {
       if (changedAt !== undefined) say(`answers ${Math.round(systemClock.monotonic() - changedAt)} ms after the change`)
+      if (interruptedAt === undefined) standBy()
       return types.tell()
     }
     let answer: ToApplication
@@ -86,19 +87,25 @@ function develop(folder: string, args: readonly string[]): Development {
     }
     if (application !== coming) return // there was another change meanwhile
     ;[current, coming] = [application, undefined]
-    application.process.send(answer, () => { /* gone: its end is told */ })
+    tell(application, answer)
+  }
+  const standBy = (): Application => {
+    if (next) return next
+    const application = next = launch(args, (message) => { void hear(application, message) })
+    void application.ended.then((how) => {
+      const mine = application === current ? 'current' : application === coming ? 'coming' : undefined
+      ;[current, coming, next] = [current, coming, next].map((one) => one === application ? undefined : one)
+      if (mine === undefined || application.leaves || interruptedAt !== undefined) return
+      say(`${how}: waiting for the next change${mine === 'coming' && current ? ', and what ran before goes on' : ''}`)
+      standBy()
+      void types.tell()
+    })
+    return application
   }
   const start = () => {
     coming?.process.kill('SIGKILL') // it has nothing yet
-    const application = coming = launch(args, (message) => { void hear(application, message) })
-    void application.ended.then((how) => {
-      const mine = application === current ? 'current' : application === coming ? 'coming' : undefined
-      if (mine === 'current') current = undefined
-      if (mine === 'coming') coming = undefined
-      if (mine === undefined || application.leaves || interruptedAt !== undefined) return
-      say(`${how}: waiting for the next change${mine === 'coming' && current ? ', and what ran before goes on' : ''}`)
-      void types.tell()
-    })
+    ;[coming, next] = [standBy(), undefined]
+    tell(coming, { begin: true })
   }
   start()
   return {
@@ -118,8 +125,7 @@ function develop(folder: string, args: readonly string[]): Development {
       interruptedAt ??= systemClock.monotonic()
       cancel()
       types.interrupt()
-      coming?.process.kill('SIGKILL')
-      await coming?.ended
+      await Promise.all([coming, next].map((idle) => { idle?.process.kill('SIGKILL'); return idle?.ended }))
       if (current) await leave(current, lastLeaveMs)
       await database.close()
     },
@@ -138,6 +144,10 @@ function launch(args: readonly string[], heard: (message: FromApplication) => vo
     child.once('exit', (code, signal) => resolve(signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`))
   })
   return { process: child, ended, leaves: false }
+}
+
+function tell(application: Application, message: ToApplication): void {
+  application.process.send(message, () => { /* gone: its end is told */ })
 }
 
 async function leave(application: Application, withinMs: number): Promise<void> {

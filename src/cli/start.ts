@@ -14,6 +14,7 @@ export const startCommand: Command = {
 It prints a line that begins with "ready" once it answers. SIGTERM and Ctrl-C leave quietly: no new work, what was taken is
 finished, everything is closed. A second Ctrl-C ends it at once; nothing that was acknowledged is lost.
 `,
+  beforeLoad: () => supervisorOf()?.begun, // until then it stands by
   async run(config, { quiet, values }) {
     const began = systemClock.monotonic()
     const say = (text: string) => process.stderr.write(`  ${text}\n`)

@@ -1,16 +1,19 @@
 import { flushCompileCache } from 'node:module'
 import { failed } from '../base/index.ts'
+import { mayBeAlive } from '../base/process.ts'
 import type { PostgresAddress } from '../runtime/index.ts'
 
 /** What `tenfold dev` and the application that it runs say to each other. */
 export type FromApplication = { readonly hold: string } | { readonly ready: true }
-export type ToApplication = { readonly address: PostgresAddress } | { readonly fault: string }
+export type ToApplication = { readonly begin: true } | { readonly address: PostgresAddress } | { readonly fault: string }
 
 /** Names the process that supervises, so that none other is taken for it. */
 export const supervisorVariable = 'TENFOLD_SUPERVISOR'
 
 /** The `tenfold dev` that runs this process. */
 export interface Supervisor {
+  /** Resolves when the sources are to be loaded. */
+  readonly begun: Promise<void>
   /** Has the data directory held, and answers where its Postgres is; the application that ran before has left by then. */
   hold(directory: string): Promise<PostgresAddress>
   ready(): void
@@ -20,14 +23,31 @@ export interface Supervisor {
   close(): void
 }
 
+const gone = 'The tenfold dev that ran this application is gone.'
+let known: Supervisor | undefined
+
 export function supervisorOf(): Supervisor | undefined {
-  if (!process.send || process.env[supervisorVariable] !== String(process.ppid)) return undefined
+  return known ??= connected()
+}
+
+function connected(): Supervisor | undefined {
+  const named = Number(process.env[supervisorVariable])
+  if (!process.send || !(named > 0)) return undefined
+  // An application may run others, which find the variable too; but where nobody is behind it, ours has gone while we began.
+  if (named !== process.ppid && mayBeAlive(named)) return undefined
+  if (named !== process.ppid) throw failed('start', gone)
   const say = (message: FromApplication) => { if (process.connected) process.send?.(message, undefined, undefined, () => { /* it is gone, which is heard elsewhere */ }) }
   const { promise: answered, resolve, reject } = Promise.withResolvers<PostgresAddress>()
   answered.catch(() => { /* told to who asked */ })
-  process.once('message', (answer: ToApplication) => 'address' in answer ? resolve(answer.address) : reject(failed('start', answer.fault)))
-  process.once('disconnect', () => reject(failed('start', 'The tenfold dev that ran this application is gone.')))
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+  process.on('message', (message: ToApplication) => {
+    if ('begin' in message) begin()
+    else if ('address' in message) resolve(message.address)
+    else reject(failed('start', message.fault))
+  })
+  process.once('disconnect', () => reject(failed('start', gone)))
   return {
+    begun,
     hold(directory) { say({ hold: directory }); return answered },
     ready() {
       flushCompileCache() // for the next one: Node itself writes it down when a process ends

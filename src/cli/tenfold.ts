@@ -79,7 +79,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(command.help)
     return 0
   }
-  command.beforeLoad?.()
+  await command.beforeLoad?.()
   const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts', typeof values.topology === 'string' ? values.topology : undefined)
   if (values.help) {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)

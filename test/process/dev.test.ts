@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { checkout, linkTenfold, temporaryFolder, tenfoldIn } from '../support/application.ts'
+import { runCommand } from '../../src/base/process.ts'
+import { checkout, linkTenfold, temporaryFolder, tenfoldIn, tenfoldMain } from '../support/application.ts'
 import { postmasterOf, processesOf } from './processes.ts'
 import { type Command, command, dataDirectory, finished, interrupt, until } from './shop.ts'
 
@@ -23,6 +26,9 @@ async function developed(context: TestContext): Promise<Development> {
 
 const statusOf = (url: string) => fetch(url).then(({ status }) => status, () => undefined)
 const gone = (running: Command) => until('its port is free', async () => await statusOf(running.urls.web) === undefined)
+
+/** Neither an application, nor one that stands by, nor the compiler. */
+const nothingRunsIn = (folder: string) => until('none of its processes is left', async () => (await runCommand('pgrep', ['-f', folder])).code === 1)
 
 test('a change answers at once, the database stays, faults are told and waited out, and Ctrl-C leaves nothing', async (context) => {
   const { folder, directory, running, url, edit } = await developed(context)
@@ -58,6 +64,7 @@ test('a change answers at once, the database stays, faults are told and waited o
   interrupt(running)
   const { code, signal, stderr } = await finished(running)
   assert.deepEqual([code, signal, await processesOf(directory), await statusOf(`${url}/notes`)], [0, null, [], undefined], stderr)
+  await nothingRunsIn(folder)
 })
 
 test('a change in the midst of a start, an application that cannot start, and the death of either process leave nothing behind', async (context) => {
@@ -85,6 +92,18 @@ test('a change in the midst of a start, an application that cannot start, and th
   await running.ended
   await gone(running)
   await until('nothing is left', async () => (await processesOf(directory)).length === 0)
+  await nothingRunsIn(folder)
+})
+
+test('an application that comes when its tenfold dev is gone already starts nothing', async (context) => {
+  const parent = await temporaryFolder(context)
+  const dead = spawn('true')
+  await once(dead, 'close')
+  const orphan = spawn(process.execPath, ['--conditions=tenfold:src', tenfoldMain, 'start'], { cwd: parent, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env, TENFOLD_SUPERVISOR: String(dead.pid) } })
+  let errors = ''
+  orphan.stderr?.setEncoding('utf8').on('data', (part: string) => { errors += part })
+  assert.deepEqual(await once(orphan, 'close'), [1, null])
+  assert.equal(errors, 'tenfold: The tenfold dev that ran this application is gone.\n')
 })
 
 test('what stands behind it is looked at as tenfold start looks at it, and a place without an application is refused', async (context) => {
