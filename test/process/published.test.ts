@@ -43,7 +43,7 @@ export const pool: number = createData<object>({ primary: 'env:DATABASE_URL' }).
 const registry = await npm(checkout, 'view', 'acorn', 'version', '--fetch-retries=0')
 const unreachable = registry.code !== 0 && /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b/.exec(registry.output)?.[0]
 
-test('the packed package installs, makes an application, and runs, tests, types and restarts it', { skip: unreachable && `npm reaches no registry (${unreachable})` }, async (context) => {
+test('the packed package installs, makes an application, and runs, tests, types and restarts it', { skip: unreachable && `npm reaches no registry (${unreachable})`, timeout: 240_000 }, async (context) => {
   const parent = await temporaryFolder(context)
   const packed = await npm(checkout, 'pack', '--json', '--silent', '--pack-destination', parent)
   assert.equal(packed.code, 0, packed.output)
