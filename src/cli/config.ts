@@ -37,9 +37,10 @@ export async function loadConfig(path: string, topologyPath?: string): Promise<C
 }
 
 /** Topologies are plain data: what is wrong with this one says whoever uses it. */
-async function readTopology(path: string): Promise<Topology> {
+export async function readTopology(path: string): Promise<Topology> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Topology
+    const found = JSON.parse(await readFile(path, 'utf8')) as Topology | { topology: Topology }
+    return 'topology' in found ? found.topology : found // as `tenfold topology --json` prints it
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     throw failed('usage', code === 'ENOENT' ? `There is no ${path}: name a file that holds a topology as JSON, as tenfold topology --json prints it.` : `${path} holds no topology: ${message}.`, { cause })

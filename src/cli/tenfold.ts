@@ -21,7 +21,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold check               what the compiler cannot see: files never imported, refusals without a reason, what cannot be split
   tenfold runs                what has not ended: list, show, retry, discard
   tenfold dead                what gave up: list, show, retry, discard
-  tenfold topology            print the topology, and check it
+  tenfold topology            print the topology, and check it; apply FILE moves the database to its server
 
   --json                      the same for programs, after routes, check, runs, dead, topology and ps
   --config FILE               which application (tenfold.config.ts unless told)

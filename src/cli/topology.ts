@@ -1,20 +1,47 @@
 import { appDefinition } from '../app/index.ts'
-import { stages, topologyFaults } from '../topology/index.ts'
+import { failed } from '../base/index.ts'
+import { applyTopology } from '../ops/index.ts'
+import { assertTopology, stages, topologyFaults } from '../topology/index.ts'
 import type { Command } from './command.ts'
+import { type Config, readTopology } from './config.ts'
 
 export const topologyCommand: Command = {
   help: `tenfold topology: prints the topology of tenfold.config.ts, and every fault of it with its path and its remedy.
 Exit code 0 when it has none, 1 when it has. --json prints {topology, faults} for programs.
+
+tenfold topology apply FILE: moves the embedded database to the server that the topology in FILE names (JSON), verifies it by counts and
+checksums, and says how long nobody could write. The application does not run meanwhile; killed, it goes on where it stood when it is
+run again. What was moved stays where it was, and is not started any more. --json prints {tables, rows, to, downtimeMs}.
 `,
   options: { json: { type: 'boolean' } },
-  async run({ app, topology }, { values }) {
-    const faults = topologyFaults(appDefinition(app), topology)
-    if (values['json']) process.stdout.write(`${JSON.stringify({ topology, faults }, null, 2)}\n`)
-    else {
-      const stage = stages.find(({ name }) => name === topology.stage)
-      process.stdout.write(`${app.name}: stage ${stage?.number} of ${stages.length}, ${stage?.name} (${stage?.adds})\n${JSON.stringify(topology, null, 2)}\n`)
-      process.stdout.write(faults.length === 0 ? 'valid\n' : `${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}\n`)
-    }
-    return faults.length === 0 ? 0 : 1
+  positionals: ['apply?', 'FILE?'],
+  async run(config, { values, positionals: [verb, file] }) {
+    const isJson = values['json'] === true
+    if (verb === undefined) return show(config, isJson)
+    if (verb !== 'apply' || file === undefined) throw failed('usage', `tenfold topology takes apply and a FILE, or nothing: tenfold topology --help says what they do.`)
+    return await apply(config, file, isJson)
   },
+}
+
+function show({ app, topology }: Config, isJson: boolean): number {
+  const faults = topologyFaults(appDefinition(app), topology)
+  if (isJson) process.stdout.write(`${JSON.stringify({ topology, faults }, null, 2)}\n`)
+  else {
+    const stage = stages.find(({ name }) => name === topology.stage)
+    process.stdout.write(`${app.name}: stage ${stage?.number} of ${stages.length}, ${stage?.name} (${stage?.adds})\n${JSON.stringify(topology, null, 2)}\n`)
+    process.stdout.write(faults.length === 0 ? 'valid\n' : `${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}\n`)
+  }
+  return faults.length === 0 ? 0 : 1
+}
+
+async function apply({ app, topology: from }: Config, file: string, isJson: boolean): Promise<number> {
+  const to = await readTopology(file)
+  assertTopology(appDefinition(app), to)
+  if (from.stage !== 'single') throw failed('topology', `The database is on a server already (stage ${from.stage}): apply moves an embedded one.`)
+  if (to.stage === 'single') throw failed('topology', `The topology in ${file} has no server (stage single): name one of stage split or wider.`)
+  const say = (text: string) => process.stderr.write(`  ${text}\n`)
+  const applied = await applyTopology(app, from, to, { status: say, onTable: ({ table, number, of, rows, copied }) => say(`${String(number).padStart(String(of).length)}/${of}  ${table}  ${rows} rows${copied ? '' : ', there already'}`) })
+  if (isJson) process.stdout.write(`${JSON.stringify(applied, null, 2)}\n`)
+  else process.stdout.write(`moved ${applied.rows} rows of ${applied.tables} tables to ${applied.to}, verified by counts and checksums; nobody could write for ${(applied.downtimeMs / 1_000).toFixed(1)} s\ngo on with  tenfold --topology ${file} start\n`)
+  return 0
 }

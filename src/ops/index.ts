@@ -1,3 +1,4 @@
+export { type Applied, applyTopology } from './move/apply.ts'
 export { type PostgresServer, startPostgres } from './rig/postgres.ts'
 export type { ComponentStatus } from './rig/keeper.ts'
 export { logFile } from './rig/rig.ts'

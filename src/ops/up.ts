@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, appDefinition } from '../app/index.ts'
 import { replaceFile } from '../base/private-files.ts'
-import { applicationRole, databaseName, masterSecret, openDataDirectory } from '../runtime/index.ts'
+import { applicationRole, assertStays, databaseName, masterSecret, openDataDirectory } from '../runtime/index.ts'
 import type { Topology } from '../topology/index.ts'
 import { applicationComponent } from './rig/components/application.ts'
 import type { ComponentStatus } from './rig/keeper.ts'
@@ -46,6 +46,7 @@ export async function bringUp({ app, topology, stage, command, onChange, signal 
     const session = await openSession(directory)
     if ('ownerPid' in session) { await down(); return session }
     closing.push(() => session.release())
+    await assertStays(data.path)
     const secret = await masterSecret(data)
     const engines = enginesOf({ stage, topology, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
     const [secretsDirectory, topologyFile] = [join(directory, 'secrets'), join(directory, 'topology.json')]

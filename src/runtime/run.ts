@@ -14,6 +14,7 @@ import { createEngine, type Engine } from './engine.ts'
 import { type DataDirectory, lentDataDirectory, masterSecret, openDataDirectory, sharedDataDirectory } from './data-directory.ts'
 import { startEmbedded } from './embedded.ts'
 import type { PostgresAddress } from './hold.ts'
+import { assertStays } from './moved.ts'
 import { assertPortFree } from './ports.ts'
 import { readinessChecks } from './readiness.ts'
 import { openServers } from './servers.ts'
@@ -67,6 +68,7 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   const open = topology.stage !== 'single' ? sharedDataDirectory : held ? lentDataDirectory : openDataDirectory
   const directory = await open(place)
   closing.push(() => directory.release())
+  if (topology.stage === 'single') await assertStays(directory.path)
   const secret = topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(directory.path)
   const logs = createLogs({ level: logLevel })
   const outside = await before?.({ directory: directory.path })

@@ -1,0 +1,92 @@
+/** From stage 1 to a server: `tenfold topology apply`. */
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import pg from 'pg'
+import { waitFor } from '../../src/base/process.ts'
+import { type PostgresServer, startPostgres } from '../../src/ops/rig/postgres.ts'
+import { customer, products } from './client.ts'
+import { command, dataDirectory, finished, startShop, until } from './shop.ts'
+
+async function target(context: TestContext): Promise<PostgresServer & { query(text: string): Promise<Record<string, unknown>[]> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'tenfold-target-'))
+  const server = await startPostgres({ directory: join(directory, 'server'), durable: false })
+  context.after(async () => { await server.stop(); await rm(directory, { recursive: true, force: true }) })
+  const on = (database: string) => async (text: string) => {
+    const client = new pg.Client({ host: server.host, port: server.port, user: server.user, password: server.password, database })
+    await client.connect()
+    try { return (await client.query(text)).rows as Record<string, unknown>[] } finally { await client.end() }
+  }
+  await on('postgres')('create database shop')
+  return { ...server, query: on('shop') }
+}
+
+async function topologyFile(directory: string, { host, port, user, password }: PostgresServer, ports: object, secret?: string): Promise<string> {
+  const [file, url, key] = ['topology.json', 'url', 'key'].map((name) => join(directory, '..', name)) as [string, string, string]
+  await writeFile(url, `postgres://${user}:${password}@${host}:${port}/shop`)
+  await writeFile(key, secret ?? (await readFile(join(directory, 'secret'))).toString('hex'))
+  const { dependencies } = JSON.parse((await finished(await command(directory, ['topology', '--json']))).stdout).topology as { dependencies: object }
+  await writeFile(file, JSON.stringify({ stage: 'split', secret: `file:${key}`, directory, ports, rateLimit: 'off', dependencies, data: { engine: 'postgres', primary: `file:${url}`, pool: { max: 10, waitMs: 2_000 } } }))
+  return file
+}
+
+test('the shop moves to a server: killed on the way, it goes on; every row is there; nobody goes on where it was', { timeout: 110_000 }, async (context) => {
+  const directory = await dataDirectory(context)
+  const shop = await startShop(directory)
+  const before = await products(shop, 100)
+  await customer(shop, 'mover@example.com')
+  const server = await target(context)
+  const file = await topologyFile(directory, server, shop.ports)
+  const busy = await finished(await command(directory, ['topology', 'apply', file]))
+  assert.deepEqual([busy.code, /Another Tenfold process/.test(busy.stderr)], [1, true], busy.stderr)
+  process.kill(shop.pid, 'SIGTERM')
+  await shop.ended
+
+  // Held up in its midst by whoever has the table, and killed there.
+  await command(directory, ['--topology', file, 'migrate']).then(finished)
+  const holder = new pg.Client({ host: server.host, port: server.port, user: server.user, password: server.password, database: 'shop' })
+  await holder.connect()
+  const first = await command(directory, ['topology', 'apply', file])
+  await until('it has begun', () => /1\/\d+/.test(first.stderr()), 30_000)
+  await holder.query('begin; lock table catalogue.products').catch(() => { /* it was quicker */ })
+  process.kill(first.pid, 'SIGKILL')
+  await first.ended
+  await holder.end()
+  const gone = await waitFor(async () => (await server.query(`select from pg_stat_activity where datname = 'shop' and state <> 'idle' and pid <> pg_backend_pid()`)).length === 0 || undefined, { timeoutMs: 10_000 })
+  assert.ok(gone)
+
+  const applied = await finished(await command(directory, ['topology', 'apply', file, '--json']))
+  assert.equal(applied.code, 0, applied.stderr)
+  const { rows, tables, downtimeMs } = JSON.parse(applied.stdout) as { rows: number; tables: number; downtimeMs: number }
+  assert.ok(rows > 100 && tables > 10 && downtimeMs > 0)
+  context.diagnostic(`${rows} rows of ${tables} tables, ${downtimeMs} ms`)
+
+  const here = await finished(await command(directory, ['start']))
+  assert.deepEqual([here.code, /was moved to 127\.0\.0\.1:\d+\/shop on .*: start with that topology/.test(here.stderr)], [1, true], here.stderr)
+  const moved = await command(directory, ['--topology', file, 'start'], { ports: shop.ports })
+  await until('it runs on the server', () => /^ready /m.test(moved.stdout()))
+  assert.deepEqual(await products(moved, 100), before)
+  await assert.rejects(customer(moved, 'mover@example.com'), /409|taken|already/i, 'whoever had an account has it')
+  process.kill(moved.pid, 'SIGTERM')
+  assert.equal((await moved.ended).code, 0)
+})
+
+test('what cannot be moved says so: a database in use, another secret, a topology without a server', { timeout: 110_000 }, async (context) => {
+  const directory = await dataDirectory(context)
+  const shop = await startShop(directory)
+  process.kill(shop.pid, 'SIGTERM')
+  await shop.ended
+  const server = await target(context)
+  const apply = async (file: string) => { const { code, stderr } = await finished(await command(directory, ['topology', 'apply', file])); return [code, stderr] as const }
+  const other = await topologyFile(directory, server, shop.ports, 'another secret of more than 32 bytes')
+  assert.match((await apply(other)).join(' '), /^1 .*secret is another than that of/s)
+  const file = await topologyFile(directory, server, shop.ports)
+  await finished(await command(directory, ['--topology', file, 'migrate']))
+  await server.query(`insert into tenfold.runs (bucket, id, kind, name, input, fingerprint, state, started_at) values (0, gen_random_uuid(), 'job', 'x', '{}', 'f', 'done', now())`)
+  assert.match((await apply(file)).join(' '), /^1 .*is in use already: name an empty one/s)
+  await writeFile(file, JSON.stringify({ stage: 'single' }))
+  assert.match((await apply(file)).join(' '), /^1 .*(has no server|lacks|dependencies)/s)
+  assert.match((await apply('nowhere.json')).join(' '), /^2 .*There is no nowhere\.json/s)
+})
