@@ -1,6 +1,6 @@
 import { appDefinition } from '../app/index.ts'
 import { failed } from '../base/index.ts'
-import { applyTopology } from '../ops/index.ts'
+import { applyTopology, upgradePostgres } from '../ops/index.ts'
 import { assertTopology, stages, topologyFaults } from '../topology/index.ts'
 import type { Command } from './command.ts'
 import { type Config, readTopology } from './config.ts'
@@ -12,13 +12,17 @@ Exit code 0 when it has none, 1 when it has. --json prints {topology, faults} fo
 tenfold topology apply FILE: moves the embedded database to the server that the topology in FILE names (JSON), verifies it by counts and
 checksums, and says how long nobody could write. The application does not run meanwhile; killed, it goes on where it stood when it is
 run again. What was moved stays where it was, and is not started any more. --json prints {tables, rows, to, downtimeMs}.
+
+tenfold topology upgrade: brings the embedded database to the major version of Postgres that is installed now, in the same way. --bin DIR
+says where the old version's programs are; Debian's postgresql-N are found.
 `,
-  options: { json: { type: 'boolean' } },
-  positionals: ['apply?', 'FILE?'],
+  options: { json: { type: 'boolean' }, bin: { type: 'string' } },
+  positionals: ['apply or upgrade?', 'FILE?'],
   async run(config, { values, positionals: [verb, file] }) {
     const isJson = values['json'] === true
     if (verb === undefined) return show(config, isJson)
-    if (verb !== 'apply' || file === undefined) throw failed('usage', `tenfold topology takes apply and a FILE, or nothing: tenfold topology --help says what they do.`)
+    if (verb === 'upgrade' && file === undefined) return await upgrade(config, typeof values['bin'] === 'string' ? values['bin'] : undefined, isJson)
+    if (verb !== 'apply' || file === undefined) throw failed('usage', `tenfold topology takes apply and a FILE, upgrade, or nothing: tenfold topology --help says what they do.`)
     return await apply(config, file, isJson)
   },
 }
@@ -39,9 +43,22 @@ async function apply({ app, topology: from }: Config, file: string, isJson: bool
   assertTopology(appDefinition(app), to)
   if (from.stage !== 'single') throw failed('topology', `The database is on a server already (stage ${from.stage}): apply moves an embedded one.`)
   if (to.stage === 'single') throw failed('topology', `The topology in ${file} has no server (stage single): name one of stage split or wider.`)
-  const say = (text: string) => process.stderr.write(`  ${text}\n`)
-  const applied = await applyTopology(app, from, to, { status: say, onTable: ({ table, number, of, rows, copied }) => say(`${String(number).padStart(String(of).length)}/${of}  ${table}  ${rows} rows${copied ? '' : ', there already'}`) })
+  const applied = await applyTopology(app, from, to, progress)
   if (isJson) process.stdout.write(`${JSON.stringify(applied, null, 2)}\n`)
   else process.stdout.write(`moved ${applied.rows} rows of ${applied.tables} tables to ${applied.to}, verified by counts and checksums; nobody could write for ${(applied.downtimeMs / 1_000).toFixed(1)} s\ngo on with  tenfold --topology ${file} start\n`)
   return 0
+}
+
+async function upgrade({ app, topology }: Config, bin: string | undefined, isJson: boolean): Promise<number> {
+  if (topology.stage !== 'single') throw failed('topology', `The database is on a server (stage ${topology.stage}): whoever runs that upgrades it.`)
+  const upgraded = await upgradePostgres(app, topology, { bin, ...progress })
+  if (isJson) process.stdout.write(`${JSON.stringify(upgraded ?? null, null, 2)}\n`)
+  else if (!upgraded) process.stdout.write('nothing to upgrade\n')
+  else process.stdout.write(`Postgres ${upgraded.from} is ${upgraded.to}: ${upgraded.rows} rows of ${upgraded.tables} tables, verified by counts and checksums, in ${(upgraded.downtimeMs / 1_000).toFixed(1)} s; the old one is in ${upgraded.kept} until you delete it\n`)
+  return 0
+}
+
+const progress = {
+  status: (text: string) => { process.stderr.write(`  ${text}\n`) },
+  onTable: ({ table, number, of, rows, copied }: { table: string; number: number; of: number; rows: number; copied: boolean }) => { process.stderr.write(`  ${String(number).padStart(String(of).length)}/${of}  ${table}  ${rows} rows${copied ? '' : ', there already'}\n`) },
 }

@@ -1,4 +1,5 @@
 export { type Applied, applyTopology } from './move/apply.ts'
+export { upgradePostgres } from './move/upgrade.ts'
 export { type PostgresServer, startPostgres } from './rig/postgres.ts'
 export type { ComponentStatus } from './rig/keeper.ts'
 export { logFile } from './rig/rig.ts'

@@ -1,5 +1,5 @@
-export { masterSecret, openDataDirectory } from './data-directory.ts'
-export { applicationRole, databaseName } from './embedded.ts'
+export { type DataDirectory, masterSecret, openDataDirectory } from './data-directory.ts'
+export { applicationRole, databaseName, migrateOn } from './embedded.ts'
 export { attach, type Attached } from './attach.ts'
 export { createEngine, type Engine, type EngineOptions } from './engine.ts'
 export { type Held, holdDatabase, type PostgresAddress } from './hold.ts'

@@ -74,7 +74,7 @@ test('the data of another Postgres version is refused and left as it is; the loc
   assert.equal((await runCommand('cp', ['-a', directory, other])).code, 0)
   const version = join(other, 'postgres', 'cluster', 'PG_VERSION')
   await writeFile(version, '16\n')
-  assert.match(await refusal(other), /was made by Postgres 16, and this is Postgres 18: dump it with version 16 and load it here, or set TENFOLD_DATA to another directory\.$/)
+  assert.match(await refusal(other), /was made by Postgres 16, and this is Postgres 18: run tenfold topology upgrade, or set TENFOLD_DATA to another directory\.$/)
   assert.equal(await readFile(version, 'utf8'), '16\n')
 
   const again = await startShop(directory)

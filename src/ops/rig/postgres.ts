@@ -75,7 +75,7 @@ const startMs = 10 * 60_000
 
 /** Runs the server of a cluster that is there. Takes over the home: it is released when the server is gone. */
 export async function launch(home: Home, password: string, options: LaunchOptions): Promise<PostgresServer> {
-  const text = settingsFile(options.settings ?? {}, { durable: options.durable ?? true })
+  const text = settingsFile(options.settings ?? {}, { durable: options.durable ?? true, major: home.engine.major })
   await replaceFile(join(home.cluster, 'tenfold.conf'), text, { owner: home.user })
   const name = await nameFor(home.user, home.cluster)
   for (let attempt = 1; ; attempt += 1) {

@@ -29,8 +29,9 @@ const notDurable: PostgresSettings = { fsync: 'off', full_page_writes: 'off' }
  * The text of `tenfold.conf`. It is a file, and not a command line, so that ALTER SYSTEM still has the last word.
  * Errors: `start`, for a name that can't be one.
  */
-export function settingsFile(settings: PostgresSettings, options: { durable: boolean }): string {
-  const lines = Object.entries({ ...usual, ...options.durable ? {} : notDurable, ...settings }).map(([name, value]) => {
+export function settingsFile(settings: PostgresSettings, { durable, major }: { durable: boolean; major: number }): string {
+  const { io_method, ...older } = usual
+  const lines = Object.entries({ ...older, ...major >= 18 ? { io_method } : {}, ...durable ? {} : notDurable, ...settings }).map(([name, value]) => {
     if (!/^[a-z_]\w*(\.[a-z_]\w*)?$/i.test(name)) throw failed('start', `Postgres knows no setting ${name}: take it out of the settings, or correct its name.`)
     return `${name} = ${quoted(value)}`
   })
