@@ -39,6 +39,8 @@ export interface Database {
   position(): Promise<Position>
   /** What a read there has seen, asked right behind it. */
   sightOf(target: Target, seen: (position: Position) => void): Sight
+  /** Whether who is there has all that was wanted. */
+  reaches(replayed: Position, wanted: Position): boolean
   /** Whether a failover has lost what that position stands for. */
   isLost(position: Position): boolean
   /** Where the servers of a cluster are being asked which of them is the primary now: whether one was found in that time. */
@@ -109,7 +111,7 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
   let beating: Promise<void> | undefined
   return {
     name: config.name, primary, writer, replicas, position, waitMs: options.waitMs ?? waitMs,
-    isLost: timelines.isLost,
+    isLost: timelines.isLost, reaches: timelines.reaches,
     foundAgain: (withinMs) => finder.looking ? within(clock, withinMs, finder.looking).then(() => true, () => false) : Promise.resolve(false),
     sightOf: (read, seen) => read === primary ? sight(seen) : (read as Replica).sight(seen),
     async watch() {

@@ -21,30 +21,29 @@ export type CountReads = (reason: ReadReason) => Pick<Counter, 'add'>
 export async function onNearest<T>(database: Database, options: NearestOptions, clock: Clock, count: CountReads, work: Reader<T>): Promise<T> {
   const { positions, consistency, timeoutMs } = options
   if (database.replicas.length === 0) return onFound(database, timeoutMs, () => onFresh(() => work(database.primary)))
-  const on = (target: Target) => onFresh(async () => {
-    if (consistency === 'eventual') return work(target)
-    let seen: Position | undefined
+  const on = (target: Target) => onFresh(async (): Promise<{ answer: T; seen?: Position | undefined }> => {
+    if (consistency === 'eventual') return { answer: await work(target) }
+    let seen: Position | undefined // nothing, where it asked nothing of the database
     const answer = await work(target, database.sightOf(target, (position) => { seen = position }))
-    // A read that asked nothing of the database has seen nothing of it.
+    return { answer, seen }
+  })
+  const take = ({ answer, seen }: { answer: T; seen?: Position | undefined }, reason: ReadReason): T => {
+    count(reason).add()
     if (seen) positions.advance(seen)
     return answer
-  })
-  const onPrimary = () => onFound(database, timeoutMs, () => on(database.primary))
-  const { target, reason } = await nearest(database, options, clock)
-  if (!isReplica(database, target)) {
-    count(reason).add()
-    return onPrimary()
   }
-  try {
-    const answer = await target.run(() => on(target))
-    count(reason).add()
-    return answer
-  } catch (error) {
+  const onPrimary = async (reason: ReadReason) => take(await onFound(database, timeoutMs, () => on(database.primary)), reason)
+  const wanted = positions.at(database.name)
+  const { target, reason } = await nearest(database, options, clock)
+  if (!isReplica(database, target)) return onPrimary(reason)
+  const read = await target.run(() => on(target)).catch((error: unknown) => {
     if (isTenfoldError(error, 'database-unavailable')) target.lost()
     else if (!isContention(error)) throw error // a standby's only contention is with its own replay
-    count('failed').add()
-    return onPrimary()
-  }
+    return undefined
+  })
+  if (!read) return onPrimary('failed')
+  // A replica that was put back to an older state since it was last heard is found out by what it says now.
+  return wanted && read.seen && !database.reaches(read.seen, wanted) ? onPrimary('behind') : take(read, reason)
 }
 
 /** Reads there, and asks behind its last statement what it has seen. */
