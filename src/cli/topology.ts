@@ -1,13 +1,14 @@
 import { appDefinition } from '../app/index.ts'
 import { failed } from '../base/index.ts'
 import { applyTopology, upgradePostgres } from '../ops/index.ts'
-import { assertTopology, stages, topologyFaults } from '../topology/index.ts'
+import { assertTopology, stages, topologyFaults, unsupported } from '../topology/index.ts'
 import type { Command } from './command.ts'
 import { type Config, readTopology } from './config.ts'
 
 export const topologyCommand: Command = {
   help: `tenfold topology: prints the topology of tenfold.config.ts, and every fault of it with its path and its remedy.
-Exit code 0 when it has none, 1 when it has. --json prints {topology, faults} for programs.
+Exit code 0 when it has none, 1 when it has. What is valid and this version cannot start is named, too.
+--json prints {topology, faults, later} for programs.
 
 tenfold topology apply FILE: moves the embedded database to the server that the topology in FILE names (JSON), verifies it by counts and
 checksums, and says how long nobody could write. The application does not run meanwhile; killed, it goes on where it stood when it is
@@ -29,10 +30,12 @@ says where the old version's programs are; Debian's postgresql-N are found.
 
 function show({ app, topology }: Config, isJson: boolean): number {
   const faults = topologyFaults(appDefinition(app), topology)
-  if (isJson) process.stdout.write(`${JSON.stringify({ topology, faults }, null, 2)}\n`)
+  const later = faults.length > 0 || topology.stage === 'single' ? [] : unsupported(appDefinition(app), topology)
+  if (isJson) process.stdout.write(`${JSON.stringify({ topology, faults, later }, null, 2)}\n`)
   else {
     const stage = stages.find(({ name }) => name === topology.stage)
     process.stdout.write(`${app.name}: stage ${stage?.number} of ${stages.length}, ${stage?.name} (${stage?.adds})\n${JSON.stringify(topology, null, 2)}\n`)
+    for (const { path, message } of later) process.stdout.write(`  not to be started by this version: ${path} ${message}\n`)
     process.stdout.write(faults.length === 0 ? 'valid\n' : `${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}\n`)
   }
   return faults.length === 0 ? 0 : 1
