@@ -10,26 +10,31 @@ const leaveMs = 90_000
 
 export const upCommand: Command = {
   help: `tenfold up --stage N: brings the whole stage up on this machine from real engines, and stays: 2 is Postgres behind PgBouncer, 4 a
-primary and two replicas behind it. The database is stage 1's own: an application that grows finds its rows. What ends by itself comes
+primary and two replicas behind it. Without --ha the database is stage 1's own: an application that grows finds its rows. What ends by itself comes
 back. Ctrl-C (or tenfold down, elsewhere) leaves quietly; nothing outlives this process, however it ends. Up already: it says so.
+
+  --ha    the database survives its primary: three servers that agree by Patroni and etcd on who leads, without a pooler. A commit is
+          acknowledged when a second server has it, so a failover (some 5 s) loses none; an asynchronous cluster would, and is not to be had.
+          It is a database of its own that begins empty: where stage 1's has rows, --ha refuses, and says so.
 
 See also tenfold ps, tenfold logs NAME, tenfold down.
 `,
-  options: { stage: { type: 'string' } },
+  options: { stage: { type: 'string' }, ha: { type: 'boolean' } },
   withApplicationOptions: true,
   async run({ app, topology }, { values, configPath, rest }) {
     const stage = Number(values['stage'])
     if (!Number.isInteger(stage)) throw failed('usage', `tenfold up takes --stage and a number, such as --stage 4.`)
+    const highlyAvailable = values['ha'] === true
     const began = systemClock.monotonic()
     const interrupt = leaving(leaveMs)
     const table = liveTable()
-    const passed = rest.filter((argument, index) => argument !== '--stage' && rest[index - 1] !== '--stage' && !argument.startsWith('--stage='))
+    const passed = rest.filter((argument, index) => argument !== '--ha' && argument !== '--stage' && rest[index - 1] !== '--stage' && !argument.startsWith('--stage='))
     try {
       const up = await bringUp({
-        app, topology, stage, onChange: table.show, signal: interrupt.signal,
+        app, topology, stage, highlyAvailable, onChange: table.show, signal: interrupt.signal,
         command: (topologyFile) => [process.execPath, ...process.execArgv, join(import.meta.dirname, 'main.js'), '--config', configPath, '--topology', topologyFile, 'start', ...passed],
       })
-      if ('ownerPid' in up) return await already(rigDirectory(topology), stage)
+      if ('ownerPid' in up) return await already(rigDirectory(topology), { stage, highlyAvailable })
       const web = up.rig.status().find(({ role }) => role === 'application')?.address
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at http://${web}\n`)
       await interrupt.asked
@@ -46,12 +51,13 @@ See also tenfold ps, tenfold logs NAME, tenfold down.
 }
 
 /** A second `up` is none, unless it means another stage. */
-async function already(directory: string, stage: number): Promise<number> {
+async function already(directory: string, wanted: { readonly stage: number; readonly highlyAvailable: boolean }): Promise<number> {
   const session = await readSession(directory)
   if (!session) throw failed('start', 'The rig was up a moment ago and is down now: run tenfold up again.')
   const { state, ownerPid } = session
-  if (state.stage !== 0 && state.stage !== stage) throw failed('start', `Stage ${state.stage} is up (pid ${ownerPid}): run tenfold down first.`)
-  process.stdout.write(`stage ${stage} is up already (pid ${ownerPid})\n${rigTable(state.components)}`)
+  const called = (one: typeof wanted) => `${one.stage}${one.highlyAvailable ? ' with --ha' : ''}`
+  if (state.stage !== 0 && called(state) !== called(wanted)) throw failed('start', `Stage ${called(state)} is up (pid ${ownerPid}): run tenfold down first.`)
+  process.stdout.write(`stage ${called(wanted)} is up already (pid ${ownerPid})\n${rigTable(state.components)}`)
   return 0
 }
 

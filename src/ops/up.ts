@@ -4,6 +4,7 @@ import { type App, appDefinition } from '../app/index.ts'
 import { replaceFile } from '../base/private-files.ts'
 import { applicationRole, assertStays, databaseName, masterSecret, openDataDirectory } from '../runtime/index.ts'
 import type { Topology } from '../topology/index.ts'
+import { assertNothingForgotten } from './highly-available.ts'
 import { applicationComponent } from './rig/components/application.ts'
 import type { ComponentStatus } from './rig/keeper.ts'
 import { createRig, type Rig } from './rig/rig.ts'
@@ -14,6 +15,8 @@ export interface UpOptions {
   readonly app: App<any, any, any>
   readonly topology: Topology<any>
   readonly stage: number
+  /** The database survives its primary: a cluster of its own. */
+  readonly highlyAvailable: boolean
   /** A command that runs the application with the topology of that file. */
   readonly command: (topologyFile: string) => readonly [string, ...string[]]
   readonly onChange: (status: readonly ComponentStatus[]) => void
@@ -30,7 +33,7 @@ function dataDirectory(topology: Topology<any>): string { return resolve((topolo
  * Brings an application's stage up on this machine, with real engines. Answers the rig, ready; or the number of the process that has it
  * up already. Errors: `usage`, `start`, and what the application says when it cannot start.
  */
-export async function bringUp({ app, topology, stage, command, onChange, signal }: UpOptions): Promise<{ readonly rig: Rig; down(): Promise<void> } | { readonly ownerPid: number }> {
+export async function bringUp({ app, topology, stage, highlyAvailable, command, onChange, signal }: UpOptions): Promise<{ readonly rig: Rig; down(): Promise<void> } | { readonly ownerPid: number }> {
   const place = dataDirectory(topology)
   const directory = join(place, 'rig')
   const definition = appDefinition(app)
@@ -46,19 +49,21 @@ export async function bringUp({ app, topology, stage, command, onChange, signal 
     const session = await openSession(directory)
     if ('ownerPid' in session) { await down(); return session }
     closing.push(() => session.release())
-    await assertStays(data.path)
+    if (!highlyAvailable) await assertStays(data.path)
+    await assertNothingForgotten({ highlyAvailable, postgresDirectory: data.file('postgres'), rigDirectory: directory })
     const secret = await masterSecret(data)
-    const engines = enginesOf({ stage, topology, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
+    const engines = enginesOf({ stage, topology, highlyAvailable, rigDirectory: directory, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
     const [secretsDirectory, topologyFile] = [join(directory, 'secrets'), join(directory, 'topology.json')]
     const application = applicationComponent('application', {
       needs: engines.components.map(({ name }) => name), command: command(topologyFile), cwd: process.cwd(), ports: { web, ops },
       async prepare(addressOf) {
         await mkdir(secretsDirectory, { recursive: true, mode: 0o700 })
-        for (const [name, value] of Object.entries({ secret: secret.toString('hex'), ...engines.secrets(addressOf) })) await replaceFile(join(secretsDirectory, name), `${value}\n`)
+        for (const [name, value] of Object.entries({ secret: secret.toString('hex'), ...await engines.secrets(addressOf) })) await replaceFile(join(secretsDirectory, name), `${value}\n`)
         await replaceFile(topologyFile, `${JSON.stringify(engines.topology((name) => `file:${join(secretsDirectory, name)}`), null, 2)}\n`)
       },
     })
-    const rig = await createRig(directory, [...engines.components, application], (status) => { session.say({ stage, components: status }); onChange(status) })
+    await engines.prepare?.()
+    const rig = await createRig(directory, [...engines.components, application], (status) => { session.say({ stage, highlyAvailable, components: status }); onChange(status) })
     closing.push(() => rig.down())
     signal.addEventListener('abort', () => { if (!isUp) void rig.down() })
     await rig.up()

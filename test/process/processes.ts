@@ -10,7 +10,7 @@ export interface Found { readonly pid: number; readonly line: string }
 export async function processesOf(directory: string): Promise<Found[]> {
   const place = await realpath(directory).catch(() => directory)
   const rig = join(place, 'rig')
-  const marks = [join(place, 'sandbox'), clusterName(join(place, 'postgres', 'cluster')), join(rig, 'topology.json'), ...['replica-1', 'replica-2'].map((name) => clusterName(join(rig, name, 'postgres', 'cluster'))), clusterName(join(rig, 'pooler'))]
+  const marks = [join(place, 'sandbox'), clusterName(join(place, 'postgres', 'cluster')), join(rig, 'topology.json'), ...['replica-1', 'replica-2'].map((name) => clusterName(join(rig, name, 'postgres', 'cluster'))), clusterName(join(rig, 'pooler')), clusterName(rig), clusterName(join(rig, 'etcd'))]
   const alive = (await everyone()).filter(({ line }) => marks.some((mark) => line.includes(mark)))
   const stamps = await Promise.all(alive.map(({ pid }) => processStamp(pid)))
   return alive.filter((_, index) => stamps[index] !== undefined)

@@ -5,6 +5,7 @@
 export interface Component {
   /** As `tenfold ps` and `tenfold logs` call it: `primary`, `replica-1`. */
   readonly name: string
+  /** Until it runs and says another. */
   readonly role: Role
   /** Which others must be ready first, by name. */
   readonly needs: readonly string[]
@@ -18,17 +19,19 @@ export interface Component {
   destroy(place: ComponentPlace): Promise<void>
 }
 
-export type Role = 'primary' | 'replica' | 'pooler' | 'application'
+export type Role = 'primary' | 'replica' | 'pooler' | 'coordinator' | 'application'
 
 export interface ComponentPlace {
   /** Of this component alone, and there. */
   readonly directory: string
-  /** The same at every start, where nobody else has taken it. */
-  port(): Promise<number>
+  /** The same at every start, where nobody else has taken it; `purpose` tells a second one from the first. */
+  port(purpose?: string): Promise<number>
   /** Where another component answers: one that this one needs. */
   addressOf(name: string): string
   /** Aborted: whatever is being started goes no further. */
   readonly signal: AbortSignal
+  /** What it is now, where that changes while it runs. */
+  now(is: { readonly role: Role; readonly state: 'ready' | 'restarting' }): void
   /** Into the component's log. */
   log(text: string): void
 }
@@ -37,6 +40,8 @@ export interface RunningComponent {
   /** `host:port`. */
   readonly address: string
   readonly pid: number
+  /** What it is as it begins, where that is found out only then. */
+  readonly role?: Role
   /** Resolves when it is gone, with its last words. */
   readonly ended: Promise<string>
   /** Ends it in good order, and waits. */

@@ -35,20 +35,21 @@ export interface Keeper {
 /** A pause grows to this, in milliseconds; who has run for a minute begins anew. */
 const [firstPauseMs, longestPauseMs, calmMs] = [200, 10_000, 60_000]
 
-export function createKeeper(component: Component, inRig: Omit<ComponentPlace, 'signal'>, changed: () => void): Keeper {
+export function createKeeper(component: Component, inRig: Omit<ComponentPlace, 'signal' | 'now'>, changed: () => void): Keeper {
   const { name, role } = component
   const leaving = new AbortController()
-  const place: ComponentPlace = { ...inRig, signal: leaving.signal }
   let status: ComponentStatus = { name, role, state: 'waiting', address: undefined, pid: undefined, startedInMs: undefined, restarts: 0 }
   let running: RunningComponent | undefined
   /** Settles when nothing more is started. */
   let starting: Promise<unknown> = Promise.resolve()
   const change = (to: Partial<ComponentStatus>) => { status = { ...status, ...to }; changed() }
+  const now: ComponentPlace['now'] = (is) => { if (running && !leaving.signal.aborted && (is.role !== status.role || is.state !== status.state)) change(is) }
+  const place: ComponentPlace = { ...inRig, now, signal: leaving.signal }
 
   const startOnce = async () => {
     const began = systemClock.monotonic()
     running = await component.start(place)
-    change({ state: 'ready', address: running.address, pid: running.pid, startedInMs: Math.round(systemClock.monotonic() - began) })
+    change({ state: 'ready', role: running.role ?? role, address: running.address, pid: running.pid, startedInMs: Math.round(systemClock.monotonic() - began) })
   }
   const guard = async () => {
     for (let tries = 0; running; ) {
@@ -57,7 +58,7 @@ export function createKeeper(component: Component, inRig: Omit<ComponentPlace, '
       if (leaving.signal.aborted) return
       running = undefined
       place.log(`\n${name} ended by itself: ${lastWords.trimEnd().split('\n').at(-1) ?? ''}\n`)
-      change({ state: 'restarting', pid: undefined, restarts: status.restarts + 1 })
+      change({ state: 'restarting', role, pid: undefined, restarts: status.restarts + 1 })
       if (systemClock.monotonic() - since > calmMs) tries = 0
       tries = await again(startOnce, tries, leaving.signal, (error) => place.log(`${name} does not come back: ${reasonOf(error)}\n`))
     }

@@ -42,3 +42,14 @@ export async function endOrphans(cluster: string): Promise<void> {
 function isOf(cluster: string, line: string): boolean {
   return /^\S*\bpostgres\b/.test(line) && line.includes(clusterName(cluster))
 }
+
+/**
+ * Waits for a program from before to end, which its watcher has told it to, and ends it where it does not. Its number stands in that file, and
+ * `mark` in its command line. Errors: `start`, when it won't end.
+ */
+export async function endBefore(pidFile: string, mark: string, patienceMs: number): Promise<void> {
+  const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0])
+  if (!(pid > 1) || !(await commandLine(pid)).includes(mark) || await goneWithin(pid, patienceMs)) return
+  signalProcess(pid, 'SIGKILL')
+  if (!await goneWithin(pid, atOnceMs)) throw failed('start', `A program from before (pid ${pid}) does not end: end it by kill -9 ${pid}.`)
+}

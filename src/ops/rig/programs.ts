@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises'
+import { access, constants, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../../base/errors.ts'
 
@@ -8,19 +8,24 @@ export interface Program { readonly command: string; readonly title: string; rea
 /** Every program that some rig needs. */
 export const programs = {
   pgbouncer: { command: 'pgbouncer', title: 'PgBouncer', debian: 'pgbouncer', macos: 'pgbouncer' },
+  etcd: { command: 'etcd', title: 'etcd', debian: 'etcd-server', macos: 'etcd' },
+  patroni: { command: 'patroni', title: 'Patroni', debian: 'patroni', macos: 'patroni' },
+  postgresql: { command: 'pg_rewind', title: 'The full Postgres (with pg_rewind)', debian: 'postgresql', macos: 'postgresql' },
 } as const satisfies Record<string, Program>
 
 /** Servers are not for everybody to run: Debian keeps them where an ordinary PATH does not look. */
 const beyondPath = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin']
+const postgresVersions = '/usr/lib/postgresql'
 
 /** Its path, or undefined. */
-export async function findProgram({ command }: Program): Promise<string | undefined> {
-  const folders = [...(process.env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/')), ...beyondPath]
-  for (const folder of folders) {
-    const path = join(folder, command)
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return path
-  }
-  return undefined
+export async function findProgram(program: Program): Promise<string | undefined> { return (await findPrograms(program))[0] }
+
+/** Every path of it: what PATH says first, and of Debian's Postgres the newest version before older ones. */
+export async function findPrograms({ command }: Program): Promise<string[]> {
+  const versions = (await readdir(postgresVersions).catch(() => [])).toSorted((one, other) => Number(other) - Number(one)).map((version) => join(postgresVersions, version, 'bin'))
+  const folders = [...(process.env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/')), ...beyondPath, ...versions]
+  const found = await Promise.all([...new Set(folders)].map((folder) => join(folder, command)).map(async (path) => await access(path, constants.X_OK).then(() => [path], () => [])))
+  return found.flat()
 }
 
 /** Its path. Errors: `start`, with the lines that install it. */

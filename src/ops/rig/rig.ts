@@ -14,7 +14,7 @@ export interface Rig {
   status(): readonly ComponentStatus[]
   /** Resolves when all are ready. Errors: `start`, of the first that could not be started; all are stopped then. */
   up(): Promise<void>
-  /** Those that need others first. */
+  /** Each when those that need it are down. */
   down(): Promise<void>
 }
 
@@ -26,11 +26,11 @@ export async function createRig(directory: string, components: readonly Componen
   const closeLogs: (() => void)[] = []
   const status = () => [...keepers.values()].map((keeper) => keeper.status)
 
-  const placeOf = ({ name }: Component): Omit<ComponentPlace, 'signal'> => {
+  const placeOf = ({ name }: Component): Omit<ComponentPlace, 'signal' | 'now'> => {
     const log = createWriteStream(logFile(directory, name), { flags: 'a' }).on('error', () => { /* a log that cannot be written stops nothing */ })
     closeLogs.push(() => log.end())
     return {
-      directory: join(directory, name), port: () => ports.of(name), log: (text) => { log.write(text) },
+      directory: join(directory, name), port: (purpose) => ports.of(purpose === undefined ? name : `${name}-${purpose}`), log: (text) => { log.write(text) },
       addressOf(other) {
         const address = keepers.get(other)?.status.address
         if (address === undefined) throw failed('internal', `${name} asks for the address of ${other}, which is not ready: it must need it.`)
@@ -43,7 +43,12 @@ export async function createRig(directory: string, components: readonly Componen
 
   const down = async () => {
     for (const keeper of keepers.values()) keeper.leave()
-    for (const keeper of [...keepers.values()].toReversed()) await keeper.stop()
+    const stopped = new Map<string, Promise<void>>()
+    for (const [name, keeper] of [...keepers].toReversed()) {
+      const users = [...keepers].filter(([, { component }]) => component.needs.includes(name)).map(([user]) => stopped.get(user))
+      stopped.set(name, Promise.all(users).then(() => keeper.stop()))
+    }
+    await Promise.all(stopped.values())
     for (const close of closeLogs.splice(0)) close()
   }
   return {

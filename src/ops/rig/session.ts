@@ -9,6 +9,7 @@ import type { ComponentStatus } from './keeper.ts'
 /** What one process says of the rig that it runs, for others: `ps`, `down`, a second `up`. */
 export interface RigState {
   readonly stage: number
+  readonly highlyAvailable: boolean
   readonly components: readonly ComponentStatus[]
 }
 
@@ -41,7 +42,7 @@ export async function openSession(directory: string): Promise<RigSession | { rea
 export async function readSession(directory: string): Promise<{ readonly ownerPid: number; readonly state: RigState } | undefined> {
   const ownerPid = await lockOwner(join(directory, 'lock'))
   if (ownerPid === undefined) return undefined
-  const text = await readFile(join(directory, 'state.json'), 'utf8').catch(() => '{"stage":0,"components":[]}') // it has only just begun
+  const text = await readFile(join(directory, 'state.json'), 'utf8').catch(() => '{"stage":0,"highlyAvailable":false,"components":[]}') // it has only just begun
   return { ownerPid, state: JSON.parse(text) as RigState }
 }
 

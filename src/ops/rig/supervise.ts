@@ -13,24 +13,32 @@ import { plainEnvironment, type SystemUser } from '../../base/process.ts'
  * Both are in a session of their own: Ctrl-C in a terminal reaches us and not them, so that we can drain first.
  */
 const script = `
-signal=$1 target=$2$$
-shift 2
+signal=$1 target=$2$$ left=$3 mark=$4
+shift 4
 gone() {
   kill -0 $$ || return 0
   read -r state </proc/$$/stat && case $state in *") Z "*) return 0 ;; esac
   return 1
 }
+finish() {
+  kill -s "$signal" -- "$target"
+  tries=100
+  while [ "$tries" -gt 0 ]; do
+    gone && return
+    sleep 0.2 || sleep 1
+    tries=$((tries - 1))
+  done
+  kill -s QUIT -- "$target"
+}
+finish_left() {
+  [ -n "$left" ] && read -r other <"$left" && [ "$other" -gt 1 ] || return
+  line=$(tr '\\0' ' ' <"/proc/$other/cmdline" || ps -ww -o command= -p "$other")
+  case $line in *"$mark"*) kill -s QUIT -- "$other" ;; esac
+}
 (
   (
-    read -r farewell <&3 && exit 0
-    kill -s "$signal" -- "$target"
-    tries=100
-    while [ "$tries" -gt 0 ]; do
-      gone && exit 0
-      sleep 0.2 || sleep 1
-      tries=$((tries - 1))
-    done
-    kill -s QUIT -- "$target"
+    read -r farewell <&3 || finish
+    finish_left
   ) </dev/null >/dev/null 2>&1 &
 )
 exec "$@" 3<&-
@@ -43,6 +51,11 @@ export interface SuperviseOptions {
   readonly lastSignal: 'INT' | 'QUIT' | 'TERM' | 'KILL'
   /** Signals its children with it. */
   readonly whole?: boolean
+  /**
+   * A server that it starts and may leave behind, if it is killed: the file that has that server's number in its first line, and what
+   * stands in its command line. It gets SIGQUIT as soon as the program is gone, also when we are.
+   */
+  readonly leaves?: { readonly pidFile: string; readonly mark: string }
   /** What it finds on its standard input; nothing, unless given. */
   readonly input?: string
   /** Variables beside the plain ones. */
@@ -67,7 +80,7 @@ const logLines = 50
 const logCharacters = 16_384
 
 export function supervise(command: string, args: readonly string[], options: SuperviseOptions): Supervised {
-  const child = spawn('/bin/sh', ['-c', script, 'tenfold', options.lastSignal, options.whole ? '-' : '', command, ...args], {
+  const child = spawn('/bin/sh', ['-c', script, 'tenfold', options.lastSignal, options.whole ? '-' : '', options.leaves?.pidFile ?? '', options.leaves?.mark ?? '', command, ...args], {
     cwd: options.directory, ...options.user, detached: true, env: { ...plainEnvironment, ...options.environment },
     stdio: [options.input === undefined ? 'ignore' : 'pipe', options.onOutput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   })
