@@ -26,9 +26,9 @@ export function highlyAvailable(options: EnginesOptions, stage: 'split' | 'cache
     components: [coordinator, ...members.map((name) => memberComponent(name, { coordinator: coordinator.name, database, passwords }))],
     prepare: () => sweepHalfMade(rigDirectory),
     async secrets(addressOf) {
-      await rm(beingMade(rigDirectory), { force: true })
       const url = (user: string, password: string, hosts: readonly string[]) => `postgres://${user}:${encodeURIComponent(password)}@${hosts.join(',')}/${database}`
       const { superuser } = await passwords()
+      await rm(beingMade(rigDirectory), { force: true })
       return { primary: url('postgres', superuser, members.map(addressOf)), ...Object.fromEntries(replicas.map((name) => [name, url(role.user, role.password, [addressOf(name)])])) }
     },
     topology: (fileOf) => ({

@@ -15,3 +15,11 @@ test('the smallest topology is valid; each fault of another is told with its pat
     'dependencies.mail is no dependency of empty: it has none', 'secret is a value: secrets are references, env:NAME or file:PATH', `rateLimit.perAddress is no rate: write it as '600/min'`,
   ])
 })
+
+test('a pooler before several hosts is refused: it would not follow a failover', (context) => {
+  const topology = (primary: string, pooler: object = { pooler: { engine: 'pgbouncer', primary: 'env:POOLER' } }) => ({ stage: 'split', secret: 'env:SECRET', data: { engine: 'postgres', primary, pool: { max: 10, waitMs: 2_000 }, ...pooler } })
+  Object.assign(process.env, { TENFOLD_TEST_ONE: 'postgres://shop:a,b@one:5432/shop', TENFOLD_TEST_MORE: 'postgres://shop:pw@one:5432,two:5432/shop' })
+  context.after(() => { delete process.env['TENFOLD_TEST_ONE']; delete process.env['TENFOLD_TEST_MORE'] })
+  assert.match(pathsOf(topology('env:TENFOLD_TEST_MORE')).join('\n'), /^data\.pooler stands before one server, and data\.primary names several: .*leave the pooler out[^\n]*$/)
+  for (const fine of [topology('env:TENFOLD_TEST_MORE', {}), topology('env:TENFOLD_TEST_ONE'), topology('env:TENFOLD_TEST_NONE')]) assert.deepEqual(pathsOf(fine), [])
+})

@@ -1,5 +1,5 @@
 import type { AppDefinition } from '../app/index.ts'
-import { type Duration, type Fault, milliseconds } from '../base/index.ts'
+import { type Duration, type Fault, milliseconds, resolveSecret } from '../base/index.ts'
 import { connectionFaults } from './connections.ts'
 import type { DataTopology, WiderTopology } from './topology.ts'
 
@@ -12,6 +12,7 @@ export function widerFaults(app: AppDefinition, topology: WiderTopology<any>): F
   if (data === undefined || typeof data !== 'object') return [{ path: 'data', message: `is missing: write { engine: 'postgres', primary: 'env:DATABASE_URL', pool: { max: 10, waitMs: 2000 } }` }]
   if (topology.secret === undefined) faults.push({ path: 'secret', message: 'is missing: every process needs the same, 32 bytes or more, as env:NAME' })
   for (const [path, value] of references(data)) if (value === undefined || !isReference(value)) faults.push({ path, message: value === undefined ? 'is missing: say where the database is, as env:NAME' : 'is a value: where a database is, with its password, is a secret; write env:NAME or file:PATH' })
+  if (data.pooler && hasSeveralHosts(data.primary)) faults.push({ path: 'data.pooler', message: 'stands before one server, and data.primary names several: after a failover it would go on sending to the old primary; leave the pooler out, and the pools of each process follow' })
   const { pool } = data
   if (!(Number.isInteger(pool?.max) && pool.max > 0 && pool.max <= 1_000)) faults.push({ path: 'data.pool.max', message: `is ${pool?.max}: use a whole number of connections, 1 to 1000, such as 10` })
   if (!(pool?.waitMs > 0 && pool.waitMs <= 60_000)) faults.push({ path: 'data.pool.waitMs', message: `is ${pool?.waitMs}: use milliseconds, up to 60000, such as 2000` })
@@ -30,6 +31,12 @@ function references({ primary, replicas = [], pooler }: DataTopology<any>): [str
     ['data.primary', primary], ...replicas.map((value, index): [string, string] => [`data.replicas.${index}`, value]),
     ...(pooler ? [['data.pooler.primary', pooler.primary] as [string, string], ...(pooler.replicas ?? []).map((value, index): [string, string] => [`data.pooler.replicas.${index}`, value])] : []),
   ]
+}
+
+/** Where the reference can be followed already; a place that checks topologies may not have the secrets. */
+function hasSeveralHosts(reference: string | undefined): boolean {
+  if (reference === undefined || !isReference(reference)) return false
+  try { return /^\w+:\/\/(?:[^@/]*@)?([^/?]+)/.exec(resolveSecret(reference, 'data.primary'))?.[1]?.includes(',') === true } catch { return false } // that it is missing is told where it is used
 }
 
 function isDuration(value: string): boolean {

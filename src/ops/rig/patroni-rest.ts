@@ -24,6 +24,16 @@ export async function isSettled(restPort: number, name: string): Promise<boolean
   return running.some((member) => member.name === name) && running.some(({ role }) => role === 'leader') && running.some(({ role }) => role === 'sync_standby')
 }
 
+/** Who holds the lease of the primary, as etcd has it: a name, or `none`. Undefined: etcd does not answer. */
+export async function leaseHolder(etcd: string, scope: string): Promise<string | undefined> {
+  const key = Buffer.from(`/service/${scope}/leader`).toString('base64')
+  try {
+    const answer = await fetch(`http://${etcd}/v3/kv/range`, { method: 'POST', body: JSON.stringify({ key }), signal: AbortSignal.timeout(answerMs) })
+    const { kvs } = await answer.json() as { kvs?: { value: string }[] }
+    return answer.ok ? kvs?.[0] ? Buffer.from(kvs[0].value, 'base64').toString() : 'none' : undefined
+  } catch { return undefined }
+}
+
 /** Changes what all members agree on; what is so already stays. Answers whether it was taken. */
 export async function agree(restPort: number, settings: object, authorization: { readonly user: string; readonly password: string }): Promise<boolean> {
   const credentials = Buffer.from(`${authorization.user}:${authorization.password}`).toString('base64')

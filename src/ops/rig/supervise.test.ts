@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { goneWithin, runCommand, waitFor } from '../../base/process.ts'
 import { supervise } from './supervise.ts'
@@ -61,4 +63,35 @@ test('its children go with it, where that is wanted', async () => {
   assert.equal(await goneWithin(pid, 2_000), true)
   assert.equal(await goneWithin(sleeper ?? 0, 2_000), true)
   for (const member of await members()) assert.equal(await goneWithin(member, 2_000), true) // the watcher was among them
+})
+
+test('a server that it leaves behind when it is killed is ended too: with its owner, and without; somebody else\'s is not', async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), 'tenfold-leaves-'))
+  context.after(() => rm(directory, { recursive: true, force: true }))
+  const leaver = (seconds: number) => ['/bin/sh', '-c', `setsid -f /bin/sh -c 'echo $$ >left; exec sleep ${seconds}' </dev/null >/dev/null 2>&1; sleep 60`] // in a session of its own, as Patroni starts Postgres
+  const left = async () => await waitFor(async () => Number(await readFile(join(directory, 'left'), 'utf8').catch(() => '')) || undefined, { timeoutMs: 2_000 }) ?? 0
+  const leaves = { pidFile: 'left', mark: 'sleep 61' }
+
+  const [command = '', ...args] = leaver(61)
+  const program = supervise(command, args, { ...place, directory, leaves })
+  const first = await left()
+  program.signal('SIGKILL')
+  await program.ended
+  assert.equal(await goneWithin(first, 2_000), true)
+
+  await rm(join(directory, 'left'))
+  const { child, pid } = await owner(leaver(61), { directory, leaves })
+  const second = await left()
+  process.kill(pid, 'SIGKILL')
+  child.kill('SIGKILL')
+  assert.equal(await goneWithin(second, 2_000), true)
+
+  await rm(join(directory, 'left'))
+  const [, ...others] = leaver(62)
+  const other = supervise(command, others, { ...place, directory, leaves })
+  const third = await left()
+  other.signal('SIGKILL')
+  await other.ended
+  assert.equal(await goneWithin(third, 300), false)
+  process.kill(third, 'SIGKILL')
 })

@@ -8,7 +8,7 @@ import type { Component, ComponentPlace, RunningComponent } from '../component.t
 import { findFullPostgres } from '../full-postgres.ts'
 import { homeOf } from '../home.ts'
 import { clusterName, endBefore } from '../leftover.ts'
-import { agree, isSettled, memberNow } from '../patroni-rest.ts'
+import { agree, isSettled, leaseHolder, memberNow } from '../patroni-rest.ts'
 import { programs, requireProgram } from '../programs.ts'
 import { type Supervised, supervise } from '../supervise.ts'
 import { nameFor, ordinaryUser } from '../unprivileged.ts'
@@ -31,6 +31,7 @@ const [readyMs, leaveMs, askMs] = [10 * 60_000, 20_000, 500]
  * watcher that outlives us (`supervise`): what a watchdog does on a machine of its own.
  */
 export function memberComponent(name: string, options: MemberOptions): Component {
+  let isBack = false
   return {
     name, role: 'replica', needs: [options.coordinator],
     async check() { await requireProgram(programs.patroni); await findFullPostgres() },
@@ -38,6 +39,8 @@ export function memberComponent(name: string, options: MemberOptions): Component
     async start(place) {
       const { scope, file, pidFile, postgresPid } = memberFiles(place.directory)
       await endMemberBefore(place.directory)
+      if (isBack) await untilLeaseIsOver(place, { name, scope, etcd: place.addressOf(options.coordinator) })
+      isBack = true
       const postgres = await findFullPostgres(await madeBy(place.directory))
       const [port, restPort, passwords] = [await place.port(), await place.port('rest'), await options.passwords()]
       const settings = memberSettings({ scope, name, etcd: place.addressOf(options.coordinator), port, restPort, postgres, database: options.database, passwords })
@@ -53,6 +56,15 @@ export function memberComponent(name: string, options: MemberOptions): Component
     },
     async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
   }
+}
+
+/**
+ * A primary that died and is back before its lease is over would lead again, after repairing itself, or hand over, as it happens. It
+ * waits until the lease is over, and somebody who did not die takes over. Nobody does when there is nobody: then it goes on itself.
+ */
+async function untilLeaseIsOver(place: ComponentPlace, { name, scope, etcd }: { name: string; scope: string; etcd: string }): Promise<void> {
+  const isOver = async () => { const holder = await leaseHolder(etcd, scope); return holder !== undefined && holder !== name }
+  await waitFor(async () => place.signal.aborted || await isOver() || undefined, { timeoutMs: 2_000 * clusterSettings.ttl, everyMs: 100 })
 }
 
 function memberFiles(directory: string) {
