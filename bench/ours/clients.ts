@@ -15,7 +15,7 @@ await contend(async (given) => {
   await withClient(home, (client) => client.query(productsTable))
   await seed(home, 'products')
   const pooler = pgbouncerComponent('pooler', { databases: { postgres: 'primary' }, database: 'postgres', roles: [{ user: postgres.user, password: postgres.password }], size: 20 })
-  const place = { directory: join(given.directory, 'pooler'), port: freePort, addressOf: () => `${postgres.host}:${postgres.port}`, signal: new AbortController().signal, log: () => {} }
+  const place = { directory: join(given.directory, 'pooler'), port: freePort, addressOf: () => `${postgres.host}:${postgres.port}`, signal: new AbortController().signal, now: () => {}, log: () => {} }
   await pooler.check()
   await pooler.prepare(place)
   const running = await pooler.start(place)

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { goneWithin, runCommand, waitFor } from '../../base/process.ts'
+import { goneWithin, runCommand, signalProcess, waitFor } from '../../base/process.ts'
 import { supervise } from './supervise.ts'
 
 const place = { directory: tmpdir(), lastSignal: 'INT' } as const
@@ -67,9 +67,17 @@ test('its children go with it, where that is wanted', async () => {
 
 test('a server that it leaves behind when it is killed is ended too: with its owner, and without; somebody else\'s is not', async (context) => {
   const directory = await mkdtemp(join(tmpdir(), 'tenfold-leaves-'))
-  context.after(() => rm(directory, { recursive: true, force: true }))
+  const leftovers: number[] = []
+  context.after(async () => {
+    for (const pid of leftovers) signalProcess(pid, 'SIGKILL')
+    await rm(directory, { recursive: true, force: true })
+  })
   const leaver = (seconds: number) => ['/bin/sh', '-c', `setsid -f /bin/sh -c 'echo $$ >left; exec sleep ${seconds}' </dev/null >/dev/null 2>&1; sleep 60`] // in a session of its own, as Patroni starts Postgres
-  const left = async () => await waitFor(async () => Number(await readFile(join(directory, 'left'), 'utf8').catch(() => '')) || undefined, { timeoutMs: 2_000 }) ?? 0
+  const left = async () => {
+    const pid = await waitFor(async () => Number(await readFile(join(directory, 'left'), 'utf8').catch(() => '')) || undefined, { timeoutMs: 2_000 }) ?? 0
+    leftovers.push(pid)
+    return pid
+  }
   const leaves = { pidFile: 'left', mark: 'sleep 61' }
 
   const [command = '', ...args] = leaver(61)
@@ -93,5 +101,4 @@ test('a server that it leaves behind when it is killed is ended too: with its ow
   other.signal('SIGKILL')
   await other.ended
   assert.equal(await goneWithin(third, 300), false)
-  process.kill(third, 'SIGKILL')
 })
