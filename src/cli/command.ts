@@ -12,6 +12,8 @@ interface Described {
 export interface Command extends Described {
   /** Runs before the configuration is loaded. */
   readonly beforeLoad?: () => void
+  /** Does what needs no application, without loading one; undefined where it needs one. */
+  readonly withoutConfig?: (given: Given) => Promise<number> | undefined
   run(config: Config, given: Given): Promise<number>
 }
 

@@ -12,6 +12,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold start               run the application as its topology says; Ctrl-C leaves quietly
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
+  tenfold migrate --check F   what each statement of a migration file locks, rewrites and scans, and the safe way
   tenfold rebuild NAME        empty a projection, and let it take all kept events again
   tenfold routes              every route: what serves it, who may call it, its limits
   tenfold check               what the compiler cannot see: files never imported, refusals without a reason, what cannot be split
@@ -19,7 +20,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold dead                what gave up: list, show, retry, discard
   tenfold topology            print the topology, and check it
 
-  --json                      the same for programs, after routes, check, runs, dead and topology
+  --json                      the same for programs, after migrate --check, routes, check, runs, dead and topology
   --config FILE               which application (tenfold.config.ts unless told)
   --quiet                     no log lines below warnings
   --help                      this page; after a command, that command's
@@ -70,6 +71,8 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(command.help)
     return 0
   }
+  const done = values.help || !command.withoutConfig ? undefined : command.withoutConfig({ ...given, ...ownValues(name, own, command) })
+  if (done) return done
   command.beforeLoad?.()
   const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
   if (values.help) {

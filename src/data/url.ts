@@ -10,3 +10,11 @@ export function connectionOf(reference: string, where: string): Connection {
   const user = decodeURIComponent(url.username)
   return { host: url.hostname, port: Number(url.port || 5432), user, password: decodeURIComponent(url.password), database: decodeURIComponent(url.pathname.slice(1)) || user, connectionString: text }
 }
+
+/** The same server, as the same user, in another database. */
+export function inDatabase(connection: Connection, database: string): Connection {
+  if (connection.connectionString === undefined) return { ...connection, database }
+  const url = new URL(connection.connectionString) // what it says counts more than what stands beside it
+  url.pathname = `/${encodeURIComponent(database)}`
+  return { ...connection, database, connectionString: url.href }
+}

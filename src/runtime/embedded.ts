@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
 import { deriveKey, failed, resolveSecret, systemClock } from '../base/index.ts'
-import { type AppliedFile, type DatabaseConfig, migrate } from '../data/index.ts'
+import { type AppliedFile, type DatabaseConfig, migrate, type MigrateOptions } from '../data/index.ts'
 import type { Logs } from '../observe/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres, type PostgresServer } from '../ops/rig/postgres.ts'
@@ -25,7 +25,7 @@ export async function startEmbedded(options: { app: AppDefinition; directory: st
   const { name, application } = namesOf(app, secret)
   try {
     signal?.throwIfAborted()
-    await migrateOn(server.address, options)
+    await migrateOn(server.address, options, { starting: true })
     signal?.throwIfAborted()
   } catch (error) {
     await server.stop()
@@ -83,10 +83,10 @@ export function namesOf(app: AppDefinition, secret: Uint8Array) {
   return { name: app.name.replaceAll(/\W+/g, '_').toLowerCase(), application: { user: 'tenfold_app', password: deriveKey(secret, 'database role').toString('hex') } }
 }
 
-function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {
+function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, how: Pick<MigrateOptions, 'dryRun' | 'starting'>): Promise<AppliedFile[]> {
   const { name, application } = namesOf(app, secret)
   const admin = { host: server.host, port: server.port, user: server.user, password: server.password, database: name }
-  return migrate({ admin, create: true, dryRun, application, modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })
+  return migrate({ admin, create: true, ...how, application, modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`), onStatus: status })
 }
 
 /** Migrates the application's database, and starts nothing else. Errors: `topology`, `start`, `migration`. */
@@ -97,7 +97,7 @@ export async function migrateApplication(app: App<any, any, any>, topology: Topo
   try {
     const server = await startPostgres({ directory: directory.file('postgres'), onStatus: options.status })
     try {
-      return await migrateOn(server, { app: definition, secret: topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path), status: options.status }, options.dryRun)
+      return await migrateOn(server, { app: definition, secret: topology.secret ? Buffer.from(resolveSecret(topology.secret, 'secret')) : await masterSecret(directory.path), status: options.status }, { dryRun: options.dryRun })
     } finally {
       await server.stop()
     }
