@@ -2,7 +2,7 @@ import type { RangeVar } from 'libpg-query'
 import pg from 'pg'
 import { failed } from '../base/index.ts'
 import { nodesNamed, parseStatements, type Statement } from './judge/parse.ts'
-import { type LockPatience, patiently } from './locking.ts'
+import { type Patience, patiently } from './locking.ts'
 import { type MigrationFile, nameOf } from './migration-files.ts'
 import { replicasCaughtUp } from './replica-lag.ts'
 
@@ -38,7 +38,7 @@ interface KeyColumn { readonly name: string; readonly type: string }
 interface Progress { readonly key: readonly string[] | null; readonly rows: number; readonly looked: number; readonly about: number }
 
 /** Runs what is left of it, and notes the file as applied. `search_path` is the module's. Errors: `migration`. */
-export async function runBackfill(client: pg.Client, file: MigrationFile, patience: LockPatience, noteApplied: () => Promise<void>): Promise<void> {
+export async function runBackfill(client: pg.Client, file: MigrationFile, patience: Patience, noteApplied: () => Promise<void>): Promise<void> {
   const { relation, withCondition } = await parseBackfill(file)
   const name = nameOf(file)
   const table = (relation.schemaname === undefined ? [] : [relation.schemaname]).concat(relation.relname ?? '').map((part) => pg.escapeIdentifier(part)).join('.')
@@ -93,7 +93,7 @@ function compared(prefix: string, key: readonly KeyColumn[], operator: string, v
 }
 
 /** A transaction that leaves nothing behind when it throws, and waits no longer for a lock than it may. */
-export async function inTransaction<T>(client: pg.Client, { lockTimeoutMs }: Pick<LockPatience, 'lockTimeoutMs'>, work: () => Promise<T>): Promise<T> {
+export async function inTransaction<T>(client: pg.Client, { lockTimeoutMs }: Pick<Patience, 'lockTimeoutMs'>, work: () => Promise<T>): Promise<T> {
   await client.query(`begin; set local lock_timeout = ${lockTimeoutMs}`)
   try {
     const answer = await work()
@@ -107,7 +107,7 @@ export async function inTransaction<T>(client: pg.Client, { lockTimeoutMs }: Pic
 
 const tellEveryMs = 1_000
 
-function progressTeller(name: string, { clock, onStatus }: LockPatience): (progress: Progress, done: boolean) => void {
+function progressTeller(name: string, { clock, onStatus }: Patience): (progress: Progress, done: boolean) => void {
   let toldAt = -Infinity
   return ({ rows, looked, about }, done) => {
     if (!done && clock.monotonic() - toldAt < tellEveryMs) return

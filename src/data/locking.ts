@@ -2,12 +2,14 @@ import type pg from 'pg'
 import { type Clock, failed, type Random } from '../base/index.ts'
 import { backoffMs } from '../base/backoff.ts'
 import { isLockLost } from './faults.ts'
+import type { ReplicaLag } from './replica-lag.ts'
 
-/** How long a migration waits for its locks: everybody who comes behind it waits along, so it gives up soon, and tries again. */
-export interface LockPatience {
+/** How long a migration waits for others: for its locks a moment only, since everybody who comes behind it waits along, and then again. */
+export interface Patience {
   /** Of one try, in milliseconds. */
   readonly lockTimeoutMs: number
   readonly tries: number
+  readonly lag: ReplicaLag
   readonly clock: Clock
   readonly random: Random
   readonly onStatus: (text: string) => void
@@ -20,7 +22,7 @@ const [pauseBaseMs, pauseMostMs] = [250, 8_000]
  * Does the work again, after a growing pause with jitter, as often as it loses a lock; `work` leaves nothing behind when it throws.
  * Errors: `migration` when the tries are used up, naming who was in the way; whatever else `work` throws.
  */
-export async function patiently<T>(client: pg.Client, name: string, patience: LockPatience, work: () => Promise<T>): Promise<T> {
+export async function patiently<T>(client: pg.Client, name: string, patience: Patience, work: () => Promise<T>): Promise<T> {
   const { tries, lockTimeoutMs, clock, random, onStatus } = patience
   for (let attempt = 1; ; attempt++) {
     try {

@@ -5,11 +5,12 @@ import { snakeName } from './builder.ts'
 import { isLockLost, isOutsideOnly } from './faults.ts'
 import { grantSchemas, guardSharded, prepareRoles } from './guards.ts'
 import { judgePending, type ModuleFiles, refuseUnsafe } from './judged.ts'
-import { type LockPatience, patiently, usualPatience } from './locking.ts'
+import { type Patience, patiently, usualPatience } from './locking.ts'
 import { type MigratedModule, type MigrationFile, nameOf, partFiles, platform, readFiles } from './migration-files.ts'
 import { runOutside } from './outside.ts'
 import { clientOptions, type Connection } from './pool.ts'
 import { inDatabase } from './url.ts'
+import { type ReplicaLag, usualLag } from './replica-lag.ts'
 import { olderThan, type RunningVersion } from './versions.ts'
 
 export interface MigrateOptions {
@@ -32,6 +33,8 @@ export interface MigrateOptions {
   readonly onStatus?: (text: string) => void
   /** How long each file waits for its locks: 20 tries of 1,000 ms unless told. */
   readonly locks?: { readonly lockTimeoutMs: number; readonly tries: number }
+  /** How far a replica may be behind before a backfill waits for it: 16 MB, and 5 s, unless told. */
+  readonly lag?: ReplicaLag
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -108,8 +111,8 @@ async function wasMigrated(client: pg.Client): Promise<boolean> {
 
 async function applyInUse(migration: Migration): Promise<AppliedFile[]> {
   const { client, options, modules } = migration
-  const { clock = systemClock, random = systemRandom, onStatus = () => {}, locks = usualPatience } = options
-  const patience: LockPatience = { ...locks, clock, random, onStatus }
+  const { clock = systemClock, random = systemRandom, onStatus = () => {}, locks = usualPatience, lag = usualLag } = options
+  const patience: Patience = { ...locks, lag, clock, random, onStatus }
   const fresh = !await wasMigrated(client)
   const prepare = async () => { await prepareRoles(client, options.application); for (const module of modules) await enter(client, module) }
   if (!options.dryRun) await inTransaction(client, patience, prepare)
@@ -128,7 +131,7 @@ async function partAll({ client, modules, files, options }: Migration, fresh: bo
   return parted
 }
 
-async function applyModule({ client, options }: Migration, { module, pending }: ModuleFiles, patience: LockPatience): Promise<AppliedFile[]> {
+async function applyModule({ client, options }: Migration, { module, pending }: ModuleFiles, patience: Patience): Promise<AppliedFile[]> {
   const applied: AppliedFile[] = []
   for (const [nth, file] of pending.entries()) {
     const older = file.directives.contract === undefined || module === platform ? [] : await olderThan(client, file, 'look')
@@ -148,7 +151,7 @@ async function applyModule({ client, options }: Migration, { module, pending }: 
 }
 
 /** One file in one transaction, or statement by statement where it must be. */
-async function applyAlone(client: pg.Client, file: MigrationFile, patience: LockPatience, noteApplied: () => Promise<void>): Promise<void> {
+async function applyAlone(client: pg.Client, file: MigrationFile, patience: Patience, noteApplied: () => Promise<void>): Promise<void> {
   try {
     await patiently(client, nameOf(file), patience, () => inTransaction(client, patience, async () => {
       if (file.directives.contract !== undefined && file.module !== platform.name) {
@@ -165,7 +168,7 @@ async function applyAlone(client: pg.Client, file: MigrationFile, patience: Lock
 }
 
 /** As far as one transaction goes: what stands outside one was tried on the scratch copy, and so was what comes behind it. */
-async function tryOut({ client, options: { onFile } }: Migration, parted: readonly ModuleFiles[], patience: LockPatience, prepare: () => Promise<void>): Promise<AppliedFile[]> {
+async function tryOut({ client, options: { onFile } }: Migration, parted: readonly ModuleFiles[], patience: Patience, prepare: () => Promise<void>): Promise<AppliedFile[]> {
   const pending = parted.flatMap((one) => one.pending)
   try {
     await client.query(`begin; set local lock_timeout = ${patience.lockTimeoutMs}`)

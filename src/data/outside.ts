@@ -4,14 +4,14 @@ import { inTransaction } from './backfill.ts'
 import { isOutsideOnly } from './faults.ts'
 import { isConcurrent } from './judge/outside.ts'
 import { parseStatements, type Statement } from './judge/parse.ts'
-import { type LockPatience, patiently } from './locking.ts'
+import { type Patience, patiently } from './locking.ts'
 import { type MigrationFile, nameOf } from './migration-files.ts'
 
 /**
  * A file with a statement that stands outside a transaction is run statement by statement. That one is about to begin is written down
  * first, and that it is done behind it: whoever goes on after a death looks at what the last one left, and finishes or repeats it.
  */
-export async function runOutside(client: pg.Client, file: MigrationFile, patience: LockPatience, noteApplied: () => Promise<void>): Promise<void> {
+export async function runOutside(client: pg.Client, file: MigrationFile, patience: Patience, noteApplied: () => Promise<void>): Promise<void> {
   const name = nameOf(file)
   const statements = await parseStatements(file.sql, name)
   const unnamed = statements.find(({ node }) => 'IndexStmt' in node && node.IndexStmt.concurrent === true && node.IndexStmt.idxname === undefined)
@@ -36,7 +36,7 @@ const note = (client: pg.Client, { module, file }: MigrationFile, statements: nu
   client.query('update tenfold.unfinished set statements = $3, begun = $4, updated_at = now() where module = $1 and file = $2', [module, file, statements, begun])
 
 /** What can commit with the note that it is done. False: it can't, and nothing was done. */
-async function runInside(client: pg.Client, file: MigrationFile, statement: Statement, nth: number, patience: LockPatience): Promise<boolean> {
+async function runInside(client: pg.Client, file: MigrationFile, statement: Statement, nth: number, patience: Patience): Promise<boolean> {
   try {
     await patiently(client, nameOf(file), patience, () => inTransaction(client, patience, async () => {
       await client.query(statement.text)
@@ -50,7 +50,7 @@ async function runInside(client: pg.Client, file: MigrationFile, statement: Stat
 }
 
 /** Waiting, a concurrent statement is in nobody's way, and one that gave up would have to begin again: it waits as long as it takes. */
-async function runBare(client: pg.Client, file: MigrationFile, { statement, nth, resumed }: { statement: Statement; nth: number; resumed: boolean }, patience: LockPatience): Promise<void> {
+async function runBare(client: pg.Client, file: MigrationFile, { statement, nth, resumed }: { statement: Statement; nth: number; resumed: boolean }, patience: Patience): Promise<void> {
   try {
     if (resumed && await isDone(client, statement)) { await note(client, file, nth + 1, false); return }
     await sweepBefore(client, statement, resumed)
