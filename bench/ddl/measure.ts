@@ -17,6 +17,8 @@ export interface Truth extends Asked {
   readonly table_rewrite: boolean
   readonly verify_scan: boolean
   readonly index_builds: number
+  /** Of those, on tables that were there before. */
+  readonly own_index_builds: number
   readonly must_run_outside_transaction: boolean
   readonly blocks_reads: boolean
   readonly blocks_writes: boolean
@@ -57,7 +59,7 @@ async function measure(url: string, asked: Asked): Promise<Truth> {
     return {
       id: asked.id, ddl: asked.ddl, setup: asked.setup ?? null, locks, strongest, file_replaced: kept, table_rewrite: said.some((line) => line.startsWith('rewriting table')),
       verify_scan: said.some((line) => /^(verifying table|validating foreign key)/.test(line)), index_builds: said.filter((line) => line.startsWith('building index')).length,
-      must_run_outside_transaction: outside, blocks_reads: strongest === 'AccessExclusiveLock', blocks_writes: strongest !== null && modes.indexOf(strongest) >= 4, error,
+      own_index_builds: said.filter((line) => [...before.values()].some(({ name }) => line.startsWith('building index') && line.includes(`on table "${name}"`))).length, must_run_outside_transaction: outside, blocks_reads: strongest === 'AccessExclusiveLock', blocks_writes: strongest !== null && modes.indexOf(strongest) >= 4, error,
     }
   } finally {
     await Promise.all([subject, witness].map((client) => client.end()))
