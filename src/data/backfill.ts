@@ -1,6 +1,6 @@
 import type { RangeVar } from 'libpg-query'
 import pg from 'pg'
-import { failed } from '../base/index.ts'
+import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
 import { nodesNamed, parseStatements, type Statement } from './judge/parse.ts'
 import { type Patience, patiently } from './locking.ts'
 import { type MigrationFile, nameOf } from './migration-files.ts'
@@ -48,18 +48,23 @@ export async function runBackfill(client: pg.Client, file: MigrationFile, patien
   const tell = progressTeller(name, patience)
   for (;;) {
     await replicasCaughtUp(client, name, patience)
+    const { key: after } = progress
     const next = await patiently(client, name, patience, () => inTransaction(client, patience, async () => {
-      const upTo = await endOfBatch(client, table, key, progress.key, file.directives.batchRows ?? batchRowsUsual)
+      const upTo = await endOfBatch(client, table, key, after, file.directives.batchRows ?? batchRowsUsual)
       if (upTo === undefined) { await noteApplied(); return undefined }
-      const { rowCount } = await client.query(withCondition(rangeOf(said, key, progress.key, upTo.key)))
+      const { rowCount } = await client.query(withCondition(rangeOf(said, key, after, upTo.key)))
       const reached = { ...progress, key: upTo.key, rows: progress.rows + (rowCount ?? 0), looked: progress.looked + upTo.looked }
       await client.query('update tenfold.unfinished set key = $3, rows = $4, updated_at = now() where module = $1 and file = $2', [file.module, file.file, reached.key, reached.rows])
       return reached
-    }))
+    })).catch((cause: unknown) => { throw isTenfoldError(cause) ? cause : batchFault(name, after, cause) })
     tell(next ?? progress, next === undefined)
     if (next === undefined) return
     progress = next
   }
+}
+
+function batchFault(name: string, after: readonly string[] | null, cause: unknown): Error {
+  return failed('migration', `The backfill ${name} failed in the batch ${after === null ? 'that comes first' : `behind the key ${after.join(', ')}`}: ${reasonOf(cause)}. The batches before it stay done, and are not done again unless the file is changed: correct what is in its way and start again.`, { cause })
 }
 
 /** Where it is: at its beginning too when the file was changed since, for then its new statement is for all rows. */

@@ -16,14 +16,14 @@ export interface Statement {
 const textOf = new TextDecoder('utf-8', { fatal: true })
 
 /** The text of a file's bytes. Errors: `migration`, when they are not text that Postgres takes. */
-export function sqlText(bytes: Uint8Array, name: string): string {
+export function sqlText(bytes: Uint8Array, name: string, what: 'migration' | 'schema' = 'migration'): string {
   let text: string
   try {
     text = textOf.decode(bytes)
   } catch (cause) {
-    throw failed('migration', `The migration ${name} is no UTF-8 text: save it as UTF-8, or put the SQL file there that was meant.`, { cause })
+    throw failed('migration', `The ${what} ${name} is no UTF-8 text: save it as UTF-8, or put the SQL file there that was meant.`, { cause })
   }
-  if (text.includes('\0')) throw failed('migration', `The migration ${name} holds a zero byte, which no SQL text does: put the SQL file there that was meant.`)
+  if (text.includes('\0')) throw failed('migration', `The ${what} ${name} holds a zero byte, which no SQL text does: put the SQL file there that was meant.`)
   return text
 }
 
@@ -31,7 +31,7 @@ export function sqlText(bytes: Uint8Array, name: string): string {
  * The statements of a file, parsed by Postgres' own parser (libpg_query, of Postgres 18). A file of nothing but comments has none.
  * The parser is loaded when it is first needed: some 15 MB that a process which migrates nothing does without. Errors: `migration`, with the line.
  */
-export async function parseStatements(sql: string, name: string): Promise<Statement[]> {
+export async function parseStatements(sql: string, name: string, what: 'migration' | 'schema' = 'migration'): Promise<Statement[]> {
   if (sql.trim() === '') return []
   const { parse } = await import('libpg-query')
   const bytes = Buffer.from(sql)
@@ -45,7 +45,7 @@ export async function parseStatements(sql: string, name: string): Promise<Statem
       return [{ text: text.trimEnd(), line: lineAt(bytes, startByte), kind: Object.keys(stmt)[0] ?? '', node: stmt, startByte }]
     })
   } catch (cause) {
-    throw syntaxFault(sql, name, cause)
+    throw syntaxFault(sql, `${what} ${name}`, cause)
   }
 }
 
@@ -53,7 +53,7 @@ function syntaxFault(sql: string, name: string, cause: unknown): Error {
   const { sqlDetails: { cursorPosition = 0 } = {}, message } = cause as { sqlDetails?: { cursorPosition?: number }; message: string }
   const line = sql.slice(0, cursorPosition).split('\n').length
   const meta = /^\s*\\/.test(sql.split('\n')[line - 1] ?? '')
-  return failed('migration', `The migration ${name} cannot be read: ${message}, in line ${line}. ${meta ? 'Commands that begin with \\ are psql\'s own: write what they stand for in SQL.' : 'Correct it and start again.'}`, { cause })
+  return failed('migration', `The ${name} cannot be read: ${message}, in line ${line}. ${meta ? 'Commands that begin with \\ are psql\'s own: write what they stand for in SQL.' : 'Correct it and start again.'}`, { cause })
 }
 
 const lineAt = (bytes: Buffer, position: number) => bytes.subarray(0, position).toString().split('\n').length

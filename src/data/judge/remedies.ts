@@ -74,7 +74,7 @@ function retypedRemedy({ from, to }: { from: Column; to: Column }): string {
 
 function scanRemedy({ addedConstraints, madeNotNull, attached, addedColumns, retyped }: Changes, tables: readonly string[]): string {
   const found = [
-    ...addedConstraints.filter(({ kind }) => kind === 'c' || kind === 'f').map(validateLater),
+    ...addedConstraints.filter(({ kind }) => kind === 'c' || kind === 'f').map((one) => validateLater(one, addedColumns.filter(({ table }) => table === one.table))),
     ...madeNotNull.map((column) => `1. expand, and 3. contract; the rows that lack it are filled between them (.backfill.sql):\n${notNullSteps(column)}`),
     ...attached.map(({ name, bounds }) => `Let the partition prove beforehand what its bounds ask, so that nothing is read under the lock:\nalter table ${name} add constraint attaching check ${bounds === null ? '(...)' : wrapped(bounds)} not valid;\n${ownFile}\nalter table ${name} validate constraint attaching;\n${ownFile}\nalter table ... attach partition ${name} ...;\nalter table ${name} drop constraint attaching;`),
     ...addedColumns.filter(({ notNull }) => notNull).map((column) => steps(expandColumn(column), `update ${column.tableName} set ${column.quoted} = ... where ${column.quoted} is null and $1`, notNullSteps(column))),
@@ -85,16 +85,24 @@ function scanRemedy({ addedConstraints, madeNotNull, attached, addedColumns, ret
 
 const wrapped = (text: string) => text.startsWith('(') ? text : `(${text})`
 
-const validateLater = ({ tableName, name, definition }: Constraint) => `1. expand: from now on it holds for what is written\nalter table ${tableName} add constraint ${name} ${definition.replace(/ NOT VALID$/, '')} not valid;\n2. migrate: correct the rows that break it (.backfill.sql), then, in a file of its own, which blocks neither readers nor writers:\nalter table ${tableName} validate constraint ${name};\n3. contract: nothing.`
+const validateLater = ({ tableName, name, definition }: Constraint, added: readonly Column[]) => `1. expand: from now on it holds for what is written\n${added.map((column) => `${expandColumn(column)}\n`).join('')}alter table ${tableName} add constraint ${name} ${definition.replace(/ NOT VALID$/, '')} not valid;\n2. migrate: correct the rows that break it (.backfill.sql), then, in a file of its own, which blocks neither readers nor writers:\nalter table ${tableName} validate constraint ${name};\n3. contract: nothing.`
 
 function indexRemedy(statement: Statement, { addedIndexes, addedConstraints }: Changes): string {
   if (statement.kind === 'ReindexStmt') return `${statement.text.replace(/^(reindex(?:\s*\([^)]*\))?\s+\w+)\s+/i, '$1 concurrently ')};\nin a file of its own.`
   const constraints = addedConstraints.filter(({ kind }) => kind === 'p' || kind === 'u')
   if (addedConstraints.some(({ kind }) => kind === 'x')) return 'An exclusion constraint has no form that does not block: add it to a new table that is filled by batches and takes over, or where nobody uses the table meanwhile, begin the file with\n-- tenfold: allow index-build: why that is so'
+  if (addedIndexes.some(({ definition }) => definition.includes(' ON ONLY '))) return partitionedIndex(addedIndexes)
   return addedIndexes.map((index) => {
     const constraint = constraints.find(({ table, name }) => table === index.table && name === index.name.split('.').at(-1))
     return constraint ? constraintUsing(constraint, index) : `${concurrently(index)};\nin a file of its own: it stands outside a transaction.`
   }).join('\n')
+}
+
+/** On a partitioned table none is built concurrently: the parent's is made without its partitions' and becomes valid with the last of them. */
+function partitionedIndex(indexes: readonly Index[]): string {
+  const [parents, children] = [true, false].map((isParent) => indexes.filter(({ definition }) => definition.includes(' ON ONLY ') === isParent)) as [Index[], Index[]]
+  const local = (name: string) => name.split('.').at(-1) ?? name
+  return `1. expand: builds nothing\n${parents.map(({ definition }) => `${definition};`).join('\n')}\n2. migrate, each in a file of its own:\n${children.map((index) => `${concurrently(index)};`).join('\n')}\n3. contract: the whole takes its parts over\n${parents.slice(0, 1).flatMap((parent) => children.map(({ name }) => `alter index ${local(parent.name)} attach partition ${local(name)};`)).join('\n')}`
 }
 
 const concurrently = ({ definition }: Index) => definition.replace(/^CREATE (UNIQUE )?INDEX /, (_, unique: string | undefined) => `create ${unique ? 'unique ' : ''}index concurrently `)
