@@ -70,7 +70,7 @@ export async function migrate(options: MigrateOptions): Promise<AppliedFile[]> {
 interface Migration { readonly client: pg.Client; readonly options: MigrateOptions; readonly modules: readonly MigratedModule[]; readonly files: ReadonlyMap<string, readonly MigrationFile[]> }
 
 /** Asked for again and again: one that waits inside a statement has a snapshot, for which an index that is built concurrently would wait in turn. */
-async function lockMigrations(client: pg.Client, { clock = systemClock, onStatus }: MigrateOptions): Promise<void> {
+async function lockMigrations(client: pg.Client, { clock = systemClock, onStatus }: Pick<MigrateOptions, 'clock' | 'onStatus'>): Promise<void> {
   const until = clock.monotonic() + lockWaitMs
   for (let told = false; ; told = true) {
     const { rows } = await client.query<{ ours: boolean }>('select pg_try_advisory_lock($1) as ours', [lockKey])
@@ -86,12 +86,16 @@ async function applyAtOnce({ client, options, modules, files }: Migration): Prom
   if (await wasMigrated(client) || [...files.values()].flat().some(({ backfill }) => backfill)) return undefined
   try {
     await client.query('begin')
+    const transaction = await ownTransaction(client)
     await prepareRoles(client, options.application)
     const applied: AppliedFile[] = []
     for (const module of modules) {
       await enter(client, module)
       const own = files.get(module.name) ?? []
-      for (const file of own) applied.push(await applyFile(client, file, options))
+      for (const file of own) {
+        applied.push(await applyFile(client, file, options))
+        if (await ownTransaction(client) !== transaction) throw failed('migration', `The migration ${nameOf(file)} ends its transaction: take its commit or rollback out, drop the database ${options.admin.database}, of which a part is made, and start again.`)
+      }
       if (own.length > 0) await guardSharded(client, snakeName(module.name), module)
     }
     await grantSchemas(client, modules.map((module) => snakeName(module.name)), options.application.user)
@@ -102,6 +106,10 @@ async function applyAtOnce({ client, options, modules, files }: Migration): Prom
     if (isOutsideOnly(error)) return undefined
     throw error
   }
+}
+
+async function ownTransaction(client: pg.Client): Promise<string | undefined> {
+  return (await client.query<{ id: string }>('select pg_current_xact_id()::text as id')).rows[0]?.id
 }
 
 async function wasMigrated(client: pg.Client): Promise<boolean> {
@@ -117,11 +125,12 @@ async function applyInUse(migration: Migration): Promise<AppliedFile[]> {
   const prepare = async () => { await prepareRoles(client, options.application); for (const module of modules) await enter(client, module) }
   if (!options.dryRun) await inTransaction(client, patience, prepare)
   const parted = await partAll(migration, fresh)
-  if (!fresh && parted.some(({ pending }) => pending.length > 0)) refuseUnsafe(await judgePending(options.admin, options.application, random, parted))
+  const toJudge = parted.flatMap(({ pending }) => pending).some(({ directives }) => !directives.allow.has('unjudged'))
+  if (!fresh && toJudge) refuseUnsafe(await judgePending(options.admin, options.application, random, parted))
   if (options.dryRun) return tryOut(migration, parted, patience, prepare)
   const applied: AppliedFile[] = []
   for (const module of parted) applied.push(...await applyModule(migration, module, patience))
-  await inTransaction(client, patience, () => grantSchemas(client, modules.map((module) => snakeName(module.name)), options.application.user))
+  await patiently(client, 'of the platform (its grants)', patience, () => inTransaction(client, patience, () => grantSchemas(client, modules.map((module) => snakeName(module.name)), options.application.user)))
   return applied
 }
 
@@ -206,7 +215,7 @@ export async function migrateJobs(connection: Connection): Promise<void> {
   const client = new pg.Client({ ...clientOptions(connection), options: '-c TimeZone=UTC' })
   await client.connect()
   try {
-    await lockMigrations(client, {} as MigrateOptions)
+    await lockMigrations(client, {})
     await client.query('begin; create schema if not exists tenfold')
     await enter(client, platform)
     const rows = (await appliedRows(client, platform.name)).filter(({ file }) => files.some((one) => one.file === file))

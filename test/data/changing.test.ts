@@ -53,6 +53,23 @@ test('a file that fails on the scratch copy alone says so, and one that cannot b
   await assert.rejects(run(), { code: 'migration', message: /A file is one transaction already/ })
 })
 
+test('a file that ends its own transaction is told, also where nothing is judged', async (context) => {
+  const { write, migrate: run } = await migrated(context)
+  await write('001-a.sql', `${table}; commit; create table b (id int)`)
+  await assert.rejects(run(), { code: 'migration', message: /things\/001-a\.sql ends its transaction: take its commit or rollback out/ })
+})
+
+test('files whose schema cannot be made anew are refused, unless each says why it is safe', async (context) => {
+  const { write, migrate: run, rows } = await migrated(context)
+  await write('001-a.sql', `do $$ begin if current_database() like 'tenfold_scratch%' then raise 'not here'; end if; end $$; ${table}`)
+  await run()
+  await write('002-b.sql', 'alter table a add column x int')
+  await assert.rejects(run(), { code: 'migration', message: /things\/001-a\.sql, which was applied, does not build its tables anew \(not here\)\. Say in each pending file -- tenfold: allow unjudged/ })
+  await write('002-b.sql', '-- tenfold: allow unjudged: it adds one nullable column\nalter table a add column x int')
+  assert.deepEqual(await run(), ['002-b.sql'])
+  assert.equal((await rows(`select from information_schema.columns where table_name = 'a' and column_name = 'x'`)).length, 1)
+})
+
 test('a lock is waited for a moment at a time: it is had once it is free, and who holds it is named when the tries are used up', async (context) => {
   const { write, migrate: run, connect, rows } = await migrated(context)
   await write('001-a.sql', table)
@@ -64,9 +81,19 @@ test('a lock is waited for a moment at a time: it is had once it is free, and wh
   assert.deepEqual(await rows(`select from information_schema.columns where table_name = 'a' and column_name = 'x'`), [])
   const waits: string[] = []
   const running = run({ locks: { lockTimeoutMs: 50, tries: 20 }, onStatus: (text) => { waits.push(text) } })
-  assert.ok(await waitFor(() => waits.length > 1 || undefined, { timeoutMs: 20_000 }))
+  assert.ok(await waitFor(() => waits.length > 1 || undefined, { timeoutMs: 60_000 }))
   await reader.query('commit')
   assert.deepEqual(await running, ['002-b.sql'])
+})
+
+test('a new table of a sharded module locks none of its others', async (context) => {
+  const { write, migrate: run, connect } = await migrated(context, { shardKey: 'ownerId' })
+  await write('001-a.sql', 'create table a (bucket smallint not null, id uuid, primary key (bucket, id))')
+  await run()
+  const reader = await connect()
+  await reader.query('begin; select from things.a')
+  await write('002-b.sql', 'create table b (bucket smallint not null, id uuid, primary key (bucket, id))')
+  assert.deepEqual(await run({ locks: quick }), ['002-b.sql'])
 })
 
 test('an index that a killed process left half-built is built again; two processes at once do not wait for each other', async (context) => {
@@ -77,7 +104,7 @@ test('an index that a killed process left half-built is built again; two process
   await other.query('begin; update things.a set n = 1 where id = 1') // the index waits for it
   await write('002-index.sql', 'set local statement_timeout = 0; create index concurrently a_n on a (n); create index concurrently a_note on a (note)')
   const child = migrateApart(context, { admin, folder })
-  const stuck = await waitFor(async () => (await rows<{ pid: number }>(`select a.pid from pg_stat_activity a join pg_index i on not i.indisvalid and i.indexrelid = to_regclass('things.a_n') where query like 'create index%' and wait_event_type = 'Lock'`))[0], { timeoutMs: 20_000 })
+  const stuck = await waitFor(async () => (await rows<{ pid: number }>(`select a.pid from pg_stat_activity a join pg_index i on not i.indisvalid and i.indexrelid = to_regclass('things.a_n') where query like 'create index%' and wait_event_type = 'Lock'`))[0], { timeoutMs: 60_000 })
   assert.ok(stuck)
   child.kill('SIGKILL')
   await once(child, 'exit')
@@ -103,7 +130,7 @@ test('a backfill that is killed goes on behind its last batch: each row is chang
   await holder.query(`begin; select from things.a where region = 'us' and id = 10000 for update`) // the batch with this row waits
   await write('002-fill.backfill.sql', '-- tenfold: batch 500\nupdate a as rows_of_a set n = n + 1 where region is not null and $1 -- each once')
   const child = migrateApart(context, { admin, folder })
-  const there = await waitFor(async () => (await rows<{ rows: string }>(`select rows from tenfold.unfinished where rows > 5000 and exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like 'update a %')`))[0], { timeoutMs: 20_000 })
+  const there = await waitFor(async () => (await rows<{ rows: string }>(`select rows from tenfold.unfinished where rows > 5000 and exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like 'update a %')`))[0], { timeoutMs: 60_000 })
   assert.ok(there)
   child.kill('SIGKILL')
   await once(child, 'exit')
@@ -131,7 +158,7 @@ test('a backfill waits while a replica is too far behind', async (context) => {
   await write('002-fill.backfill.sql', 'update a set n = 1 where $1')
   const told: string[] = []
   const running = run({ lag: { bytes: 1_000, seconds: 60 }, onStatus: (text) => { told.push(text) } })
-  assert.ok(await waitFor(() => told.some((text) => /waits: .* behind/.test(text)) || undefined, { timeoutMs: 20_000 }))
+  assert.ok(await waitFor(() => told.some((text) => /waits: .* behind/.test(text)) || undefined, { timeoutMs: 60_000 }))
   assert.deepEqual(await rows('select from things.a where n = 1'), [])
   await replica.query('select pg_wal_replay_resume()')
   await replica.end()
