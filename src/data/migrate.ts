@@ -14,7 +14,7 @@ import { type ReplicaLag, usualLag } from './replica-lag.ts'
 import { olderThan, type RunningVersion } from './versions.ts'
 
 export interface MigrateOptions {
-  /** A role that may create schemas and roles, and, to judge what is pending, databases. */
+  /** A role that may create schemas and roles, and, to judge what is pending, databases; on the server itself, since what it locks is its session's, and a pooler may have many. */
   readonly admin: Connection
   /** The role that the application runs as, made when it is missing. */
   readonly application: { readonly user: string; readonly password: string }

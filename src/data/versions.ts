@@ -1,4 +1,3 @@
-import type pg from 'pg'
 import { failed } from '../base/index.ts'
 import { type MigratedModule, nameOf, platform, readFiles } from './migration-files.ts'
 
@@ -13,7 +12,8 @@ export const beatEveryMs = 5_000
 const silentAfterMs = 30_000
 const alive = `seen_at > now() - interval '${silentAfterMs} milliseconds'`
 
-type Asking = Pick<pg.ClientBase, 'query'>
+/** A connection to the database, or whatever else takes one statement: the primary's, of each database that the process uses. */
+export interface Asking { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
 
 /** The migration files that this process was built with, as `module/file`: read them once, at start. */
 export async function builtWith(modules: Iterable<MigratedModule>): Promise<string[]> {
@@ -24,20 +24,21 @@ export async function builtWith(modules: Iterable<MigratedModule>): Promise<stri
  * Called once the database is migrated and before the process serves anything. It waits for a contract step that is under way. Errors:
  * `migration`, when one has already taken away what a process built with these files still uses.
  */
-export async function registerVersion(client: Asking, about: { process: string; version: string; host: string; pid: number; files: readonly string[] }): Promise<void> {
+export async function registerVersion(client: Asking, about: Omit<RunningVersion, 'startedAt'>): Promise<void> {
   await client.query(`insert into tenfold.versions (process, version, host, pid, files) values ($1, $2, $3, $4, $5)
     on conflict (process) do update set version = excluded.version, host = excluded.host, pid = excluded.pid, files = excluded.files, seen_at = now()`, [about.process, about.version, about.host, about.pid, about.files])
-  const { rows } = await client.query<{ name: string }>(`select module || '/' || file as name from tenfold.contracts where not module || '/' || file = any ($1) order by 1 limit 1`, [about.files])
-  if (rows[0] === undefined) return
+  const { rows } = await client.query(`select module || '/' || file as name from tenfold.contracts where not module || '/' || file = any ($1) order by 1 limit 1`, [about.files])
+  const [contract] = rows as { name: string }[]
+  if (contract === undefined) return
   await leaveVersions(client, about.process)
-  throw failed('migration', `This version is older than its database: ${rows[0].name} has taken away what it may still use. Start the version that has this file.`)
+  throw failed('migration', `This version is older than its database: ${contract.name} has taken away what it may still use. Start the version that has this file.`)
 }
 
 /** Says that the process still runs, and forgets those that have long been silent. False: it was forgotten, and must register again. */
 export async function beatVersion(client: Asking, process: string): Promise<boolean> {
-  const { rowCount } = await client.query('update tenfold.versions set seen_at = now() where process = $1', [process])
+  const { rows } = await client.query('update tenfold.versions set seen_at = now() where process = $1 returning process', [process])
   await client.query(`delete from tenfold.versions where seen_at < now() - interval '1 day'`)
-  return rowCount === 1
+  return rows.length === 1
 }
 
 export async function leaveVersions(client: Asking, process: string): Promise<void> {
@@ -45,7 +46,7 @@ export async function leaveVersions(client: Asking, process: string): Promise<vo
 }
 
 export async function runningVersions(client: Asking): Promise<RunningVersion[]> {
-  return (await client.query<RunningVersion>(`select process, version, host, pid, files, started_at::text as "startedAt" from tenfold.versions where ${alive} order by started_at`)).rows
+  return (await client.query(`select process, version, host, pid, files, started_at::text as "startedAt" from tenfold.versions where ${alive} order by started_at`)).rows as RunningVersion[]
 }
 
 /** Those that were built without that file. In a transaction that is about to contract: nobody registers until it ends. */

@@ -59,6 +59,7 @@ test('verdicts', async () => {
     ['do $$ begin alter table customers alter column n type bigint; end $$', 'unsafe', 'rewrite'], ['create table fresh (id int primary key); create index on fresh (id); update fresh set id = 1', 'safe', null],
     ['drop database postgres', 'unsafe', 'cluster-wide'], ['alter system set work_mem = 1', 'unsafe', 'cluster-wide'], ['drop role nobody', 'unsafe', 'cluster-wide'], [`copy orders from stdin`, 'unsafe', 'server-files'], [`copy orders to program 'sh'`, 'unsafe', 'server-files'],
     ['commit', 'unsafe', 'transaction'], ['alter table nowhere add column x int', 'invalid', 'invalid'], ['select pg_sleep(0)', 'safe', null],
+    ['reindex table concurrently customers', 'safe', null], ['alter table orders alter column id add generated always as identity', 'contract', 'contract'], ['revoke select on orders from public', 'contract', 'contract'],
     [`alter table customers add column x int generated always as (n) virtual`, 'safe', null],
   ]
   await onScratch(async (client) => {
@@ -81,6 +82,7 @@ test('the safe way is safe', async () => {
     ['alter table orders add column seller bigint default 1 references customers', ['alter table orders add column seller bigint;\nalter table orders alter column seller set default 1;\nalter table orders add constraint orders_seller_fkey FOREIGN KEY (seller) REFERENCES customers(id) not valid', 'alter table orders validate constraint orders_seller_fkey']],
     ['create index ptab_ts on ptab (ts)', ['CREATE INDEX ptab_ts ON ONLY public.ptab USING btree (ts)', 'create index concurrently p1_ts_idx ON public.p1 USING btree (ts)', 'alter index ptab_ts attach partition p1_ts_idx']],
     ['alter table customers add constraint u unique (email)', ['create unique index concurrently u ON public.customers USING btree (email)', 'alter table customers add constraint u unique using index u']],
+    ['alter table customers add column x int unique', ['alter table customers add column x integer', 'create unique index concurrently customers_x_key ON public.customers USING btree (x)', 'alter table customers add constraint customers_x_key unique using index customers_x_key']],
     ['alter table customers add column x uuid not null default gen_random_uuid()', ['alter table customers add column x uuid;\nalter table customers alter column x set default gen_random_uuid()', 'alter table customers add constraint x_not_null check (x is not null) not valid']],
     ['alter table customers alter column n type bigint', ['alter table customers add column n_new bigint;\ncreate function keep_n_new() returns trigger language plpgsql as $body$ begin new.n_new := new.n::bigint; return new; end $body$;\ncreate trigger keep_n_new before insert or update on customers for each row execute function keep_n_new()']],
     [`alter table ptab attach partition p2 for values from ('2025-01-01') to ('2026-01-01')`, [`alter table p2 add constraint attaching check ((ts IS NOT NULL) AND (ts >= '2025-01-01'::date) AND (ts < '2026-01-01'::date)) not valid`, 'alter table p2 validate constraint attaching', `alter table ptab attach partition p2 for values from ('2025-01-01') to ('2026-01-01')`]],

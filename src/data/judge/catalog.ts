@@ -78,6 +78,7 @@ const alike = (from: Column, to: Column) => from.typeOid === to.typeOid || [from
 function losses(before: Catalog, after: Catalog, existing: ReadonlySet<string>, pairs: readonly { from: Column; to: Column }[], relations: readonly { from: Relation; to: Relation }[]): Loss[] {
   const gone = [...before.relations.values()].filter(({ oid }) => existing.has(oid) && !after.relations.has(oid))
   const goneTables = new Set(gone.map(({ oid }) => oid))
+  const replaced = new Set([...after.indexes.values()].filter(({ unique }) => unique).map(({ name }) => name)) // one that is built anew beside the old takes over its name
   const kind = ({ kind: letter }: Relation) => letter === 'v' ? 'view' : letter === 'm' ? 'materialized view' : 'table'
   return [
     ...gone.map((one) => ({ what: `drops the ${kind(one)} ${one.name}`, table: one.name })),
@@ -88,6 +89,7 @@ function losses(before: Catalog, after: Catalog, existing: ReadonlySet<string>, 
     ...pairs.filter(({ from, to }) => from.name !== to.name).map(({ from, to }) => ({ what: `renames the column ${from.quoted} of ${from.tableName} to ${to.quoted}`, table: from.tableName, column: from, renamedTo: to.quoted })),
     ...pairs.filter(({ from, to }) => from.type !== to.type && !alike(from, to)).map(({ from, to }) => ({ what: `makes the column ${from.quoted} of ${from.tableName} ${to.type}, which was ${from.type}`, table: from.tableName, column: from })),
     ...pairs.filter(({ from, to }) => to.notNull && (from.default !== null || from.identity !== '') && to.default === null && to.identity === '' && to.generated === '').map(({ to }) => ({ what: `leaves ${to.quoted} of ${to.tableName}, which must not be null, without its default`, table: to.tableName, column: to })),
-    ...[...before.indexes.values()].filter(({ oid, table, unique }) => unique && existing.has(table) && !goneTables.has(table) && !after.indexes.has(oid)).map((index) => ({ what: `drops the unique index ${index.name}, which "on conflict" and foreign keys rest on`, table: index.tableName })),
+    ...pairs.filter(({ from, to }) => (to.identity === 'a' && from.identity !== 'a') || (to.generated !== '' && from.generated === '')).map(({ to }) => ({ what: `makes ${to.quoted} of ${to.tableName} one that only the database sets`, table: to.tableName, column: to })),
+    ...[...before.indexes.values()].filter(({ oid, table, unique, name }) => unique && existing.has(table) && !goneTables.has(table) && !after.indexes.has(oid) && !replaced.has(name)).map((index) => ({ what: `drops the unique index ${index.name}, which "on conflict" and foreign keys rest on`, table: index.tableName })),
   ]
 }

@@ -11,7 +11,7 @@ export function remedyFor(statement: Statement, effects: Effects, ruling: Ruling
   const { changes } = effects
   switch (ruling.rule) {
     case 'rewrite': return rewriteRemedy(changes, effects.rewrites)
-    case 'scan': return scanRemedy(changes, effects.scans)
+    case 'scan': return scanRemedy(statement, changes, effects.scans)
     case 'index-build': return indexRemedy(statement, changes)
     case 'refresh': return `refresh materialized view concurrently ${effects.rewrites.join(', ')};\nIt needs a unique index on plain columns of it (create unique index concurrently), and stands in a file of its own.`
     case 'bulk-write': return `In batches, in a file that ends in .backfill.sql and holds this one statement, with $1 where each batch's condition goes:\n${batched(statement.text)}\n(-- tenfold: batch ROWS above it says how many rows a batch has; ${bulkOn} needs a primary key.)`
@@ -72,13 +72,15 @@ function retypedRemedy({ from, to }: { from: Column; to: Column }): string {
     `-- once the application reads and writes ${fresh}, in a file that begins -- tenfold: contract: why nobody uses ${from.name} any more\ndrop trigger ${keeper} on ${table};\ndrop function ${keeper}();\nalter table ${table} drop column ${old};`)
 }
 
-function scanRemedy({ addedConstraints, madeNotNull, attached, addedColumns, retyped }: Changes, tables: readonly string[]): string {
+function scanRemedy(statement: Statement, changes: Changes, tables: readonly string[]): string {
+  const { addedConstraints, addedIndexes, madeNotNull, attached, addedColumns, retyped } = changes
   const found = [
     ...addedConstraints.filter(({ kind }) => kind === 'c' || kind === 'f').map((one) => validateLater(one, addedColumns.filter(({ table }) => table === one.table))),
     ...madeNotNull.map((column) => `1. expand, and 3. contract; the rows that lack it are filled between them (.backfill.sql):\n${notNullSteps(column)}`),
     ...attached.map(({ name, bounds }) => `Let the partition prove beforehand what its bounds ask, so that nothing is read under the lock:\nalter table ${name} add constraint attaching check ${bounds === null ? '(...)' : wrapped(bounds)} not valid;\n${ownFile}\nalter table ${name} validate constraint attaching;\n${ownFile}\nalter table ... attach partition ${name} ...;\nalter table ${name} drop constraint attaching;`),
     ...addedColumns.filter(({ notNull }) => notNull).map((column) => steps(expandColumn(column), `update ${column.tableName} set ${column.quoted} = ... where ${column.quoted} is null and $1`, notNullSteps(column))),
     ...retyped.map(retypedRemedy),
+    ...attached.length === 0 && addedIndexes.length > 0 ? [`And, since it builds an index under that lock too:\n${indexRemedy(statement, changes)}`] : [],
   ]
   return found.length > 0 ? found.join('\n') : `Do what reads ${tables.join(', ')} in a step of its own that holds no such lock: add constraints NOT VALID, and validate them in a file of their own.`
 }
@@ -87,14 +89,14 @@ const wrapped = (text: string) => text.startsWith('(') ? text : `(${text})`
 
 const validateLater = ({ tableName, name, definition }: Constraint, added: readonly Column[]) => `1. expand: from now on it holds for what is written\n${added.map((column) => `${expandColumn(column)}\n`).join('')}alter table ${tableName} add constraint ${name} ${definition.replace(/ NOT VALID$/, '')} not valid;\n2. migrate: correct the rows that break it (.backfill.sql), then, in a file of its own, which blocks neither readers nor writers:\nalter table ${tableName} validate constraint ${name};\n3. contract: nothing.`
 
-function indexRemedy(statement: Statement, { addedIndexes, addedConstraints }: Changes): string {
+function indexRemedy(statement: Statement, { addedIndexes, addedConstraints, addedColumns }: Changes): string {
   if (statement.kind === 'ReindexStmt') return `${statement.text.replace(/^(reindex(?:\s*\([^)]*\))?\s+\w+)\s+/i, '$1 concurrently ')};\nin a file of its own.`
   const constraints = addedConstraints.filter(({ kind }) => kind === 'p' || kind === 'u')
   if (addedConstraints.some(({ kind }) => kind === 'x')) return 'An exclusion constraint has no form that does not block: add it to a new table that is filled by batches and takes over, or where nobody uses the table meanwhile, begin the file with\n-- tenfold: allow index-build: why that is so'
   if (addedIndexes.some(({ definition }) => definition.includes(' ON ONLY '))) return partitionedIndex(addedIndexes)
   return addedIndexes.map((index) => {
     const constraint = constraints.find(({ table, name }) => table === index.table && name === index.name.split('.').at(-1))
-    return constraint ? constraintUsing(constraint, index) : `${concurrently(index)};\nin a file of its own: it stands outside a transaction.`
+    return constraint ? constraintUsing(constraint, index, addedColumns.filter(({ table }) => table === index.table)) : `${concurrently(index)};\nin a file of its own: it stands outside a transaction.`
   }).join('\n')
 }
 
@@ -107,9 +109,9 @@ function partitionedIndex(indexes: readonly Index[]): string {
 
 const concurrently = ({ definition }: Index) => definition.replace(/^CREATE (UNIQUE )?INDEX /, (_, unique: string | undefined) => `create ${unique ? 'unique ' : ''}index concurrently `)
 
-function constraintUsing({ tableName, name, kind }: Constraint, index: Index): string {
+function constraintUsing({ tableName, name, kind }: Constraint, index: Index, added: readonly Column[]): string {
   const first = kind === 'p' ? `0. Where a column of it may still be null: check (... is not null) not valid, validate, set not null, each in a file of its own.\n` : ''
-  return `${first}1. expand, in a file of its own:\n${concurrently(index)};\n2. migrate: nothing\n3. contract: the constraint takes the index over, which is a moment's work\nalter table ${tableName} add constraint ${name} ${kind === 'p' ? 'primary key' : 'unique'} using index ${name};`
+  return `${first}1. expand${added.length > 0 ? `:\n${added.map(expandColumn).join('\n')}\n-- and,` : ','} in a file of its own:\n${concurrently(index)};\n2. migrate: nothing\n3. contract: the constraint takes the index over, which is a moment's work\nalter table ${tableName} add constraint ${name} ${kind === 'p' ? 'primary key' : 'unique'} using index ${name};`
 }
 
 function contractRemedy(lost: readonly Loss[]): string {

@@ -58,6 +58,7 @@ function alsoLost({ node }: Statement): string[] {
   if ('DropStmt' in node) { const what = usable.get(node.DropStmt.removeType ?? ''); return what ? [`drops a ${what}`] : [] }
   if ('RenameStmt' in node) { const what = usable.get(node.RenameStmt.renameType ?? ''); return what ? [`renames a ${what}`] : [] }
   if ('AlterObjectSchemaStmt' in node) { const what = usable.get(node.AlterObjectSchemaStmt.objectType ?? ''); return what ? [`moves a ${what} to another schema`] : [] }
+  if ('GrantStmt' in node && node.GrantStmt.is_grant !== true) return ['takes a privilege away']
   if ('AlterEnumStmt' in node && node.AlterEnumStmt.oldVal !== undefined) return [`renames the value ${node.AlterEnumStmt.oldVal} of a type`]
   return []
 }
