@@ -3,7 +3,7 @@ export { createData, type Data, type DataConfig, type Place, type ReadOptions } 
 export type { Database, DatabaseConfig } from './database.ts'
 export { databaseFault, isContention, isStalePlan, stalePlansMax } from './faults.ts'
 export { type AppliedFile, migrate, migrateJobs, type MigrateOptions } from './migrate.ts'
-export { beatEveryMs, beatVersion, builtWith, leaveVersions, registerVersion, runningVersions, type RunningVersion } from './versions.ts'
+export { beatEveryMs, builtWith, leaveVersions, registerVersion, runningVersions, type RunningVersion } from './versions.ts'
 export { checkAgainstModules, checkAgainstSchema } from './check-file.ts'
 export { refusal } from './judged.ts'
 export { type Judged, mayRun } from './judge/judge.ts'

@@ -21,24 +21,19 @@ export async function builtWith(modules: Iterable<MigratedModule>): Promise<stri
 }
 
 /**
- * Called once the database is migrated and before the process serves anything. It waits for a contract step that is under way. Errors:
- * `migration`, when one has already taken away what a process built with these files still uses.
+ * Says that this process runs: once the database is migrated and before it serves anything, and again every `beatEveryMs`. It waits for a
+ * contract step that is under way. Errors: `migration`, when one has taken away what a process built with these files still uses; so it
+ * was silent for too long, or comes too late, and ends.
  */
 export async function registerVersion(client: Asking, about: Omit<RunningVersion, 'startedAt'>): Promise<void> {
   await client.query(`insert into tenfold.versions (process, version, host, pid, files) values ($1, $2, $3, $4, $5)
     on conflict (process) do update set version = excluded.version, host = excluded.host, pid = excluded.pid, files = excluded.files, seen_at = now()`, [about.process, about.version, about.host, about.pid, about.files])
+  await client.query(`delete from tenfold.versions where seen_at < now() - interval '1 day'`)
   const { rows } = await client.query(`select module || '/' || file as name from tenfold.contracts where not module || '/' || file = any ($1) order by 1 limit 1`, [about.files])
   const [contract] = rows as { name: string }[]
   if (contract === undefined) return
   await leaveVersions(client, about.process)
   throw failed('migration', `This version is older than its database: ${contract.name} has taken away what it may still use. Start the version that has this file.`)
-}
-
-/** Says that the process still runs, and forgets those that have long been silent. False: it was forgotten, and must register again. */
-export async function beatVersion(client: Asking, process: string): Promise<boolean> {
-  const { rows } = await client.query('update tenfold.versions set seen_at = now() where process = $1 returning process', [process])
-  await client.query(`delete from tenfold.versions where seen_at < now() - interval '1 day'`)
-  return rows.length === 1
 }
 
 export async function leaveVersions(client: Asking, process: string): Promise<void> {

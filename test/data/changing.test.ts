@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import pg from 'pg'
 import { waitFor } from '../../src/base/process.ts'
-import { beatVersion, builtWith, leaveVersions, migrate, registerVersion, runningVersions } from '../../src/data/index.ts'
+import { builtWith, leaveVersions, migrate, registerVersion, runningVersions } from '../../src/data/index.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { migrated } from '../support/migrated.ts'
 
@@ -182,13 +182,31 @@ test('a contract step waits for older versions: refused, or left for later at a 
   const fresh = { ...older, process: '00000000-0000-4000-8000-000000000002', version: '1.5', files: await builtWith(options.modules) }
   await registerVersion(old, fresh)
   assert.deepEqual((await runningVersions(old)).map(({ version }) => version), ['1.4', '1.5'])
-  assert.equal(await beatVersion(old, older.process), true)
+  await registerVersion(old, older)
   await rows(`update tenfold.versions set seen_at = now() - interval '31 seconds' where version = '1.4'`) // killed half a minute ago
   assert.deepEqual(await run(), ['002-drop.sql'])
+  await registerVersion(old, fresh)
   await assert.rejects(registerVersion(old, older), { code: 'migration', message: /older than its database: things\/002-drop\.sql has taken away/ })
-  assert.equal(await beatVersion(old, older.process), false)
+  assert.deepEqual((await runningVersions(old)).map(({ version }) => version), ['1.5'])
   await leaveVersions(old, fresh.process)
   assert.deepEqual(await runningVersions(old), [])
+})
+
+test('whoever starts while a contract step is under way waits for its end, and then finds out', async (context) => {
+  const { write, migrate: run, connect, rows, options } = await migrated(context)
+  await write('001-a.sql', table)
+  await run()
+  const late = { process: '00000000-0000-4000-8000-000000000003', version: '1.4', host: 'web-1', pid: 78, files: await builtWith(options.modules) }
+  await write('002-drop.sql', `-- tenfold: contract: version 1.5 does without notes\nselect pg_advisory_xact_lock(42); alter table a drop column note`)
+  const [gate, starting] = [await connect(), await connect()]
+  await gate.query('select pg_advisory_lock(42)')
+  const contracting = run({ locks: { lockTimeoutMs: 60_000, tries: 1 } })
+  assert.ok(await waitFor(async () => (await rows(`select from pg_locks where locktype = 'relation' and relation = 'tenfold.versions'::regclass and mode = 'ShareRowExclusiveLock' and granted`)).length > 0 || undefined, { timeoutMs: 60_000 }))
+  const registering = registerVersion(starting, late).then(() => 'serves', (error: Error) => error.message)
+  assert.ok(await waitFor(async () => (await rows(`select from pg_locks where locktype = 'relation' and relation = 'tenfold.versions'::regclass and not granted`)).length > 0 || undefined, { timeoutMs: 60_000 }))
+  await gate.query('select pg_advisory_unlock(42)')
+  assert.deepEqual(await contracting, ['002-drop.sql'])
+  assert.match(await registering, /older than its database: things\/002-drop\.sql/)
 })
 
 test('a version that is older than its database starts, and changes nothing', async (context) => {
