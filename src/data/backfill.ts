@@ -1,4 +1,4 @@
-import type { RangeVar } from 'libpg-query'
+import type { Node, RangeVar } from 'libpg-query'
 import pg from 'pg'
 import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
 import { nodesNamed, parseStatements, type Statement } from './judge/parse.ts'
@@ -7,8 +7,8 @@ import { type MigrationFile, nameOf } from './migration-files.ts'
 import { replicasCaughtUp } from './replica-lag.ts'
 
 /**
- * A backfill is one UPDATE or DELETE with `$1` in its condition, where each batch's own comes to stand: a range of the table's primary
- * key. Each batch is a transaction, in which the end of its range is written down, so that whoever goes on after a death begins behind it.
+ * A backfill is one UPDATE, DELETE or INSERT ... SELECT with `$1` in its condition, where each batch's own comes to stand: a range of the
+ * primary key of the table that is changed, or read first. Each batch is a transaction, in which the end of its range is written down, so that whoever goes on after a death begins behind it.
  */
 export interface Backfill {
   readonly statement: Statement
@@ -23,15 +23,23 @@ export const batchRowsUsual = 1_000
 export async function parseBackfill(file: MigrationFile): Promise<Backfill> {
   const name = nameOf(file)
   const [statement, ...more] = await parseStatements(file.sql, name)
-  const relation = statement && 'UpdateStmt' in statement.node ? statement.node.UpdateStmt.relation : statement && 'DeleteStmt' in statement.node ? statement.node.DeleteStmt.relation : undefined
+  const relation = statement && batchedTable(statement.node)
   const places = nodesNamed<{ number?: number; location?: number }>(statement?.node, 'ParamRef')
   const [place] = places
   if (!statement || more.length > 0 || !relation || places.length !== 1 || place?.number !== 1) {
-    throw failed('migration', `The backfill ${name} must be one UPDATE or DELETE with $1 once in its condition, where each batch's own comes to stand: update things set a = b where a is null and $1.`)
+    throw failed('migration', `The backfill ${name} must be one UPDATE, DELETE or INSERT ... SELECT with $1 once in its condition, where each batch's own comes to stand: update things set a = b where a is null and $1.`)
   }
   const bytes = Buffer.from(statement.text)
   const at = (place.location ?? 0) - statement.startByte
   return { statement, relation, withCondition: (condition) => `${bytes.subarray(0, at).toString()}(${condition})${bytes.subarray(at + 2).toString()}` }
+}
+
+function batchedTable(node: Node): RangeVar | undefined {
+  if ('UpdateStmt' in node) return node.UpdateStmt.relation
+  if ('DeleteStmt' in node) return node.DeleteStmt.relation
+  const select = 'InsertStmt' in node ? node.InsertStmt.selectStmt : undefined
+  const from = select && 'SelectStmt' in select ? select.SelectStmt.fromClause?.[0] : undefined
+  return nodesNamed<RangeVar>(from, 'RangeVar')[0]
 }
 
 interface KeyColumn { readonly name: string; readonly type: string }

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { type Clock, failed, type Random, systemClock, systemRandom } from '../base/index.ts'
 import { inTransaction, runBackfill } from './backfill.ts'
 import { snakeName } from './builder.ts'
-import { isLockLost, isOutsideOnly } from './faults.ts'
+import { databaseFault, isLockLost, isOutsideOnly } from './faults.ts'
 import { grantSchemas, guardSharded, prepareRoles } from './guards.ts'
 import { judgePending, type ModuleFiles, refuseUnsafe } from './judged.ts'
 import { type Patience, patiently, usualPatience } from './locking.ts'
@@ -57,13 +57,15 @@ export async function migrate(options: MigrateOptions): Promise<AppliedFile[]> {
   if (options.create) await createDatabase(options.admin)
   const client = new pg.Client({ ...clientOptions(options.admin), options: '-c TimeZone=UTC' }) // migrations may take their time: no statement limit
   client.on('error', () => { /* told by the query that fails */ })
-  await client.connect()
   try {
+    await client.connect()
     await lockMigrations(client, options)
     const migration: Migration = { client, options, modules, files }
     return await applyAtOnce(migration) ?? await applyInUse(migration)
+  } catch (error) {
+    throw databaseFault(error, options.admin.database)
   } finally {
-    await client.end()
+    await client.end().catch(() => { /* it never was there, or is gone */ })
   }
 }
 
@@ -102,7 +104,7 @@ async function applyAtOnce({ client, options, modules, files }: Migration): Prom
     await client.query(options.dryRun ? 'rollback' : 'commit')
     return applied
   } catch (error) {
-    await client.query('rollback')
+    await client.query('rollback').catch(() => { /* the connection is gone, and the transaction with it */ })
     if (isOutsideOnly(error)) return undefined
     throw error
   }

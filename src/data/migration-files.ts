@@ -12,7 +12,7 @@ export interface MigrationFile {
   readonly file: string
   readonly sql: string
   readonly checksum: string
-  /** One UPDATE or DELETE that runs batch by batch. */
+  /** One statement that runs batch by batch. */
   readonly backfill: boolean
   readonly directives: Directives
 }
