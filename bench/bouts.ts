@@ -36,6 +36,8 @@ const clients = (through: string): Entrant => ({ script: 'ours/clients.ts', opti
 const web: Entrant = { script: 'ours/web.ts', path: '/products' }
 const bare = (answer: string): Entrant => ({ script: 'peers/bare-fastify.ts', path: '/products', options: { answer } })
 const cached = (library: string): Entrant => ({ script: 'peers/cache.ts', options: { library } })
+const linters: Bout['entrants'] = { ours: { script: 'ours/linter.ts' }, squawk: { script: 'peers/squawk.ts' } }
+const linter = (name: string, what: string): Bout => ({ unit: '%', better: 'more', postgres: 'shared', load: 'self', what, entrants: linters, rows: [{ name: `${name} vs squawk`, peer: 'squawk', ratio: 1 }] })
 const queues: Bout['entrants'] = { ours: { script: 'ours/jobs.ts' }, platform: { script: 'ours/platform-jobs.ts' }, 'graphile-worker': { script: 'peers/graphile-worker.ts' }, 'pg-boss': { script: 'peers/pg-boss.ts' } }
 const queue = (name: string, what: string, bar: Pick<Row, 'ratio' | 'atMost'>, unit = 'jobs/s', better: Bout['better'] = 'more'): Bout => ({
   unit, better, postgres: 'shared', load: 'self', what, entrants: queues, rows: [...['graphile-worker', 'pg-boss'].map((peer): Row => ({ name: `${name} vs ${peer}`, peer, ...bar })), { name: `${name}, in the whole platform, vs graphile-worker`, ours: 'platform', peer: 'graphile-worker' }],
@@ -92,4 +94,6 @@ export const bouts: readonly Bout[] = [
   { unit: '% of reads', better: 'more', postgres: 'none', load: 'self', what: 'share', entrants: { ours: mix('2') }, rows: [{ name: 'reads that replicas serve in that mix' }] },
   { unit: 'reads/s', better: 'more', postgres: 'none', load: 'self', entrants: { ours: clients('pooler'), direct: clients('direct') }, rows: [{ name: '1,000 client connections, pooler vs direct', peer: 'direct' }] },
   { unit: 'µs', better: 'less', postgres: 'shared', load: 'self', entrants: { ours: { script: 'ours/token.ts' } }, rows: [{ name: 'verified token seen again', atMost: 1 }] },
+  linter('migrations told right, safe from dangerous,', 'right'),
+  linter('dangerous migrations found', 'found'),
 ]

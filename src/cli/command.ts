@@ -14,6 +14,8 @@ export interface Command extends Described {
   readonly withApplicationOptions?: true
   /** Runs before the configuration is loaded. */
   readonly beforeLoad?: () => void | Promise<void>
+  /** Does what needs no application, without loading one; undefined where it needs one. */
+  readonly withoutConfig?: (given: Given) => Promise<number> | undefined
   run(config: Config, given: Given): Promise<number>
 }
 

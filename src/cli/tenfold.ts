@@ -16,6 +16,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold logs NAME           what one of its programs says; --follow goes on
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
+  tenfold migrate --check F   what each statement of a migration file locks, rewrites and scans, and the safe way
   tenfold rebuild NAME        empty a projection, and let it take all kept events again
   tenfold routes              every route: what serves it, who may call it, its limits
   tenfold check               what the compiler cannot see: files never imported, refusals without a reason, what cannot be split
@@ -23,7 +24,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold dead                what gave up: list, show, retry, discard
   tenfold topology            print the topology, and check it; apply FILE moves the database to its server
 
-  --json                      the same for programs, after routes, check, runs, dead, topology and ps
+  --json                      the same for programs, after migrate --check, routes, check, runs, dead, topology and ps
   --config FILE               which application (tenfold.config.ts unless told)
   --topology FILE             another topology, as JSON, in the place of the configuration's
   --quiet                     no log lines below warnings
@@ -79,6 +80,8 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(command.help)
     return 0
   }
+  const done = values.help || !command.withoutConfig ? undefined : command.withoutConfig({ ...given, ...ownValues(name, own, command) })
+  if (done) return done
   await command.beforeLoad?.()
   const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts', typeof values.topology === 'string' ? values.topology : undefined)
   if (values.help) {

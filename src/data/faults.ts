@@ -21,6 +21,16 @@ export function isWriteInReadOnly(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '25006'
 }
 
+/** "cannot run inside a transaction block", and a procedure that commits: it stands outside a transaction, or not at all. */
+export function isOutsideOnly(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '25001' || error.code === '2D000')
+}
+
+/** A lock was not to be had in time, or two waited for each other. Nothing was done, and the same may work a moment later. */
+export function isLockLost(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '55P03' || isContention(error))
+}
+
 const unavailable = new Set(['57P01', '57P02', '57P03', '53300', '53400', '08000', '08003', '08006', '08001', '08004'])
 const socketCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
 

@@ -35,15 +35,17 @@ export async function grantSchemas(client: pg.Client, schemas: readonly string[]
  */
 export async function guardSharded(client: pg.Client, schema: string, module: Pick<ModuleDefinition, 'name' | 'shardKey'>): Promise<void> {
   if (module.shardKey === undefined) return
-  const { rows } = await client.query<{ table: string; first: string | null; type: string | null }>(`
-    select c.relname as table, a.attname as first, format_type(a.atttypid, a.atttypmod) as type
+  const { rows } = await client.query<{ table: string; first: string | null; type: string | null; guarded: boolean }>(`
+    select c.relname as table, a.attname as first, format_type(a.atttypid, a.atttypmod) as type,
+      c.relrowsecurity and (select count(*) from pg_policy p where p.polrelid = c.oid and p.polname in ('tenfold_bucket', 'tenfold_scan')) = 2 as guarded
     from pg_class c left join pg_index i on i.indrelid = c.oid and i.indisprimary
       left join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
     where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'p')`, [pg.escapeIdentifier(schema)])
-  for (const { table, first, type } of rows) {
+  for (const { table, first, type, guarded } of rows) {
     if (first !== 'bucket' || type !== 'smallint') {
       throw failed('migration', `The table ${schema}.${table} belongs to the sharded module ${module.name}: give it "bucket smallint not null", first in its primary key.`)
     }
+    if (guarded) continue // its lock would make everybody wait, for nothing
     const name = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`
     await client.query(`
       alter table ${name} alter column bucket set default current_setting('tenfold.bucket')::smallint;

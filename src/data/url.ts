@@ -31,3 +31,11 @@ export function asRole(connection: Connection, { user, password }: { readonly us
   const as = `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
   return { ...rest, user, password, connectionString: connectionString.replace(/^(\w+:\/\/)(?:[^@/]*@)?/, (_all, scheme: string) => `${scheme}${as}`) }
 }
+
+/** The same server, as the same user, in another database. */
+export function inDatabase(connection: Connection, database: string): Connection {
+  if (connection.connectionString === undefined) return { ...connection, database }
+  const url = new URL(connection.connectionString) // what it says counts more than what stands beside it
+  url.pathname = `/${encodeURIComponent(database)}`
+  return { ...connection, database, connectionString: url.href }
+}

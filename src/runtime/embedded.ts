@@ -1,6 +1,6 @@
 import type { AppDefinition } from '../app/index.ts'
 import { deriveKey, failed, systemClock } from '../base/index.ts'
-import { type AppliedFile, type DatabaseConfig, migrate } from '../data/index.ts'
+import { type AppliedFile, type DatabaseConfig, migrate, type MigrateOptions } from '../data/index.ts'
 import type { Logs } from '../observe/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres, type PostgresServer } from '../ops/rig/postgres.ts'
@@ -22,7 +22,7 @@ export async function startEmbedded(options: { app: AppDefinition; directory: st
   const { name, application } = namesOf(app, secret)
   try {
     signal?.throwIfAborted()
-    await migrateOn(server.address, options)
+    await migrateOn(server.address, options, { starting: true })
     signal?.throwIfAborted()
   } catch (error) {
     await server.stop()
@@ -86,8 +86,8 @@ export function namesOf(app: AppDefinition, secret: Uint8Array) {
   return { name: databaseName(app), application: applicationRole(secret) }
 }
 
-export function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, dryRun = false): Promise<AppliedFile[]> {
+export function migrateOn(server: PostgresAddress, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }, how: Pick<MigrateOptions, 'dryRun' | 'starting'> = {}): Promise<AppliedFile[]> {
   const { name, application } = namesOf(app, secret)
   const admin = { host: server.host, port: server.port, user: server.user, password: server.password, database: name }
-  return migrate({ admin, create: true, dryRun, application, modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })
+  return migrate({ admin, create: true, ...how, application, modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`), onStatus: status })
 }

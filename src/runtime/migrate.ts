@@ -19,7 +19,7 @@ export async function migrateApplication(app: App<any, any, any>, topology: Topo
   try {
     const server = await startPostgres({ directory: directory.file('postgres'), onStatus: options.status })
     try {
-      return await migrateOn(server, { app: definition, secret: topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(directory.path), status: options.status }, options.dryRun)
+      return await migrateOn(server, { app: definition, secret: topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(directory.path), status: options.status }, { dryRun: options.dryRun })
     } finally {
       await server.stop()
     }

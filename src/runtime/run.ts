@@ -18,6 +18,7 @@ import { assertStays } from './moved.ts'
 import { assertPortFree } from './ports.ts'
 import { readinessChecks } from './readiness.ts'
 import { openServers } from './servers.ts'
+import { announceVersion } from './versions.ts'
 
 export interface RunOptions {
   /** Told what is being done, in words, while it starts. */
@@ -82,6 +83,8 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
     capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
   })
   closing.push(() => engine.close())
+  const version = await announceVersion(app, engine.platform)
+  closing.push(() => version.stop())
   const call: Running['call'] = (procedure, input, more = {}) => callInside(engine, procedure, input, more.as ?? null)
   await prepare?.({ call: (...given) => { signal?.throwIfAborted(); return call(...given) } })
   signal?.throwIfAborted()
@@ -99,7 +102,7 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   const urls = { web: addressOf(engine.server, host), ops: addressOf(ops, host) }
   const { promise: stopped, resolve: left, reject: fell } = Promise.withResolvers<void>()
   stopped.catch(() => { /* whoever waits for it hears of it */ })
-  void database.lost.then((error) => stop().then(() => fell(error), () => fell(error)))
+  void Promise.race([database.lost, version.outdated]).then((error) => stop().then(() => fell(error), () => fell(error)))
   return { urls, call, stopped, stop: () => stop().then(left) }
 }
 

@@ -1,6 +1,6 @@
 import type { AppDefinition } from '../app/index.ts'
 import { failed, milliseconds, systemClock } from '../base/index.ts'
-import { asRole, type Connection, connectionOf, type DataConfig, type DatabaseConfig, findPrimary, migrate, type AppliedFile, verifyServers } from '../data/index.ts'
+import { asRole, type Connection, connectionOf, type DataConfig, type DatabaseConfig, findPrimary, migrate, type MigrateOptions, type AppliedFile, verifyServers } from '../data/index.ts'
 import { connectionNeeds, unsupported, type WiderTopology } from '../topology/index.ts'
 import { applicationRole } from './embedded.ts'
 
@@ -23,7 +23,7 @@ async function serversOf({ data }: WiderTopology<any>, secret: Uint8Array): Prom
 /** Migrates, and answers where everything is. Nothing is started: the servers are somebody else's to keep. Errors: `topology`, `secret`, `migration`. */
 export async function openServers(topology: WiderTopology<any>, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }): Promise<{ data: DataConfig; lost: Promise<Error>; stop(): Promise<void> }> {
   const servers = await reachServers(app, topology, secret)
-  await migrateServers(app, servers, secret, { status })
+  await migrateServers(app, servers, secret, { status, starting: true })
   return { data: servers.data, lost: new Promise(() => {}), async stop() {} }
 }
 
@@ -50,6 +50,6 @@ async function assertServers(topology: WiderTopology<any>, { admin, config }: Se
 /** Before the first migration the application's role is not there: a replica is asked as whoever asks the primary. */
 function asAdmin(replica: Connection, { user, password }: Connection): Connection { return asRole(replica, { user, password }) }
 
-export function migrateServers(app: AppDefinition, { admin }: Servers, secret: Uint8Array, { status, dryRun = false }: { status: (text: string) => void; dryRun?: boolean }): Promise<AppliedFile[]> {
-  return migrate({ admin, dryRun, application: applicationRole(secret), modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })
+export function migrateServers(app: AppDefinition, { admin }: Servers, secret: Uint8Array, { status, ...how }: { status: (text: string) => void } & Pick<MigrateOptions, 'dryRun' | 'starting'>): Promise<AppliedFile[]> {
+  return migrate({ admin, ...how, onStatus: status, application: applicationRole(secret), modules: app.modules.values(), onFile: ({ module, file }) => status(`migrating ${module}/${file}`) })
 }

@@ -1,40 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
-import { pathToFileURL } from 'node:url'
-import pg from 'pg'
-import { migrate, type MigrateOptions } from '../../src/data/index.ts'
-import { testServer } from '../../src/testing/server.ts'
-
-/** A database of its own, and a module with a folder to write migrations into. */
-async function setUp(context: TestContext, shardKey?: string) {
-  const { primary } = await testServer()
-  const name = `migrations_${process.pid}_${Math.floor(performance.now() * 1000)}`
-  const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
-  const admin = { ...primary, database: name }
-  context.after(async () => {
-    await rm(folder, { recursive: true })
-    await query({ ...primary, database: 'postgres' }, `drop database if exists ${name} with (force)`)
-  })
-  const options: MigrateOptions = { admin, create: true, application: { user: 'tenfold_app', password: 'tenfold' }, modules: [{ name: 'things', migrations: pathToFileURL(`${folder}/`), shardKey }] }
-  return {
-    write: (file: string, sql: string) => writeFile(join(folder, file), sql), remove: (file: string) => rm(join(folder, file)),
-    migrate: async (more: Partial<MigrateOptions> = {}) => (await migrate({ ...options, ...more })).filter(({ module }) => module === 'things').map(({ file }) => file),
-    rows: (sql: string) => query(admin, sql),
-  }
-}
-
-async function query(connection: pg.ClientConfig, sql: string): Promise<unknown[]> {
-  const client = new pg.Client(connection)
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
+import { test } from 'node:test'
+import { migrated as setUp } from '../support/migrated.ts'
 
 test('files are applied once, in the order of their names; a second run finds nothing', async (context) => {
   const { write, migrate: run, rows } = await setUp(context)
@@ -81,7 +47,7 @@ test('line ends are no change', async (context) => {
 })
 
 test('a table of a sharded module without its bucket is refused', async (context) => {
-  const { write, migrate: run } = await setUp(context, 'ownerId')
+  const { write, migrate: run } = await setUp(context, { shardKey: 'ownerId' })
   await write('001-a.sql', 'create table a (owner_id uuid, id uuid, primary key (owner_id, id))')
   await assert.rejects(run(), { code: 'migration', message: /things\.a belongs to the sharded module things: give it "bucket smallint not null", first in its primary key/ })
 })
