@@ -5,6 +5,7 @@ export { databaseFault, isContention, isStalePlan, stalePlansMax } from './fault
 export { type AppliedFile, migrate, migrateJobs, type MigrateOptions } from './migrate.ts'
 export { clientOptions, type Connection, type PoolOptions } from './pool.ts'
 export { findPrimary } from './primary-finder.ts'
+export { knownStatement } from './statement.ts'
 export { type Statement, Transaction } from './transaction.ts'
 export { asRole, connectionOf } from './url.ts'
 export { verifyServers } from './verify.ts'
