@@ -59,8 +59,9 @@ export async function advise(workshop: Workshop, statement: Statement, available
   let rewrites: Rewrite[]
   if (!workshop.canRun) await workshop.client.query('savepoint advised')
   try {
-    proof = await prove(workshop, await sampled(workshop, text), available)
-    rewrites = workshop.canRun && proof.before.cost >= 50 ? await rewritesOf(workshop, proof.asked, proof.tables, available) : []
+    const query = await sampled(workshop, text)
+    proof = await prove(workshop, query, available)
+    rewrites = proof.before.cost >= 50 ? await rewritesOf(workshop, query, proof, available) : []
   } catch (error) {
     if (isLost(error)) throw error
     if (!workshop.canRun) await workshop.client.query('rollback to savepoint advised')

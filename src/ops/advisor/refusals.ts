@@ -60,6 +60,12 @@ export function whyNone({ before, asked, tables, tried }: Proof, trigrams: strin
   const workers = (large?.node['Parallel Aware'] ? 1 + Number(nodesOf(before.plan).find((node) => node['Workers Planned'])?.['Workers Planned'] ?? 0) : 1)
   if (large?.facts && rows * workers / Math.max(1, large.facts.rows) > 0.05) return `It wants ${counted(Math.min(rows * workers, large.facts.rows))} of the ${counted(large.facts.rows)} rows of ${large.facts.name} (${Math.round(Math.min(1, rows * workers / large.facts.rows) * 100)} %): reading the table in order (${bytes(large.facts.pages * 8192)}) is the quickest way. Ask for fewer rows, or keep the answer (a projection, a cache).`
   if (used.length > 0 && tried.length === 0) return `It is served by ${used.join(' and ')}; what it costs lies elsewhere.`
-  if (tried.length > 0) return `No index helps: ${tried.length} ${tried.length === 1 ? 'was' : 'were'} tried, and the planner ${tried.some(({ isUsed }) => isUsed) ? 'saves less than half with any' : 'uses none'}.`
+  const [refused] = tried.flatMap(({ index, refused: why }) => why === undefined ? [] : [`${index} (${why})`])
+  const could = refused === undefined ? '' : ` Not to be tried here: ${refused}.`
+  const count = tried.filter((one) => one.refused === undefined).length
+  if (count > 0) return `No index helps: ${count} ${count === 1 ? 'was' : 'were'} tried, and the planner ${tried.some(({ isUsed }) => isUsed) ? 'saves less than half with any' : 'uses none'}.${could}`
+  if (could) return `No index was found to help.${could}`
+  // A constant in an expression (meta ->> 'key') is a part of it: without, there is nothing to index.
+  if (nodesOf(before.plan).some((node) => /\$\d/.test(String(node['Filter'])))) return `No index helps as far as this can be told without the statement's constants, which are not kept where it was counted: ask again with them, tenfold db advise --query SQL --schema SCHEMA.sql.`
   return 'No index helps: nothing in it narrows down or orders the rows of a table in a way that one could serve.'
 }

@@ -1,5 +1,5 @@
 import { type Available, isRounding } from './candidates.ts'
-import type { Asked, Term } from './conditions.ts'
+import type { Term } from './conditions.ts'
 import { isRelabelled, type TableFacts } from './facts.ts'
 import { findAll, sqlOf, type Tree } from './parsing.ts'
 import { explain, type Query } from './plan.ts'
@@ -12,13 +12,13 @@ export interface Rewrite {
   readonly from: string
   readonly to: string
   readonly why: string
-  /** Of that condition alone on its table: as it stands, and rewritten. Undefined where values are not known. */
+  /** Of that condition alone on its table, rewritten; and what it costs as it stands. Undefined where its values are not known. */
   readonly proof: Proof | undefined
   readonly costBefore: number | undefined
 }
 
 /** Errors: none; what Postgres refuses is no remedy. */
-export async function rewritesOf(workshop: Workshop, asked: readonly Asked[], tables: ReadonlyMap<string, TableFacts>, available: Available): Promise<Rewrite[]> {
+export async function rewritesOf(workshop: Workshop, { values }: Query, { asked, tables }: Pick<Proof, 'asked' | 'tables'>, available: Available): Promise<Rewrite[]> {
   const found: Rewrite[] = []
   for (const { alias, terms } of asked) {
     const facts = tables.get(alias)
@@ -26,7 +26,7 @@ export async function rewritesOf(workshop: Workshop, asked: readonly Asked[], ta
     for (const term of terms) {
       const said = sayOtherwise(term, facts)
       if (!said || found.some(({ from }) => from === said.from)) continue
-      const proof = await proven(workshop, facts, said, available)
+      const proof = await proven(workshop, facts, said, available, values)
       if (proof === 'refused') continue
       found.push({ table: facts.name, ...said, ...proof })
     }
@@ -68,10 +68,11 @@ function bare(tree: Tree): string {
   return inner?.['A_Const'] || inner?.['ParamRef'] || tree['A_Const'] || tree['ParamRef'] ? sql : `(${sql})`
 }
 
-async function proven(workshop: Workshop, facts: TableFacts, said: Said, available: Available): Promise<{ proof: Proof | undefined; costBefore: number | undefined } | 'refused'> {
-  const parameters = Math.max(0, ...[...`${said.to} ${said.from}`.matchAll(/\$(\d+)/g)].map(([, number]) => Number(number)))
-  if (parameters > 0) return { proof: undefined, costBefore: undefined }
-  const query = (condition: string): Query => ({ text: `select * from ${facts.name} where ${condition}`, parameters })
+function literal({ client }: Workshop, value: string | null | undefined): string { return value === null || value === undefined ? 'null' : client.escapeLiteral(value) }
+
+async function proven(workshop: Workshop, facts: TableFacts, said: Said, available: Available, values: Query['values']): Promise<{ proof: Proof | undefined; costBefore: number | undefined } | 'refused'> {
+  if (/\$\d/.test(said.from) && !values) return { proof: undefined, costBefore: undefined }
+  const query = (condition: string): Query => ({ parameters: 0, text: `select * from ${facts.name} where ${condition.replaceAll(/\$(\d+)/g, (_, number: string) => literal(workshop, values?.[Number(number) - 1]))}` })
   try {
     const proof = await prove(workshop, query(said.to), available)
     const { cost } = await explain(workshop.client, query(said.from))

@@ -6,7 +6,7 @@ import { failed, reasonOf } from '../../base/errors.ts'
 import { processStamp, waitFor } from '../../base/process.ts'
 import type { Connection } from '../../data/index.ts'
 import { findEngine } from '../rig/binaries.ts'
-import { type PostgresServer, startPostgres } from '../rig/postgres.ts'
+import { startPostgres } from '../rig/postgres.ts'
 import type { PostgresSettings } from '../rig/settings.ts'
 import { cloneAsStandby, startStandby } from '../rig/standby.ts'
 import { connected } from './connected.ts'
@@ -22,23 +22,20 @@ const prefix = 'tenfold-trial-'
 /** An empty database in which a schema's statements have been run, its rows with them. Errors: `start`; `usage`, with the line that fails. */
 export async function trialOfSchema(schema: readonly { readonly text: string; readonly where: string }[], { onStatus }: TrialOptions = {}): Promise<Trial> {
   const sources = await Promise.all(schema.map(async ({ text, where }) => ({ where, statements: await statementsOf(text, where) })))
-  return await inPlace(async (directory) => {
+  return await inPlace(async (directory, later) => {
     const server = await startPostgres({ directory, durable: false, settings: quiet })
-    try {
-      const client = await connected({ ...server, database: 'postgres' })
-      onStatus?.('loading the schema and its rows into a Postgres of its own')
-      for (const { where, statements } of sources) {
-        for (const { text, line } of statements) {
-          await client.query(text).catch((cause: unknown) => { throw failed('usage', `${where}, line ${line}, cannot be run: ${reasonOf(cause)}.`, { cause }) })
-        }
+    later(() => server.stop())
+    const client = await connected({ ...server, database: 'postgres' })
+    later(() => client.end())
+    onStatus?.('loading the schema and its rows into a Postgres of its own')
+    for (const { where, statements } of sources) {
+      for (const { text, line } of statements) {
+        await client.query(text).catch((cause: unknown) => { throw failed('usage', `${where}, line ${line}, cannot be run: ${reasonOf(cause)}.`, { cause }) })
       }
-      await client.query('rollback') // of a BEGIN that was left open
-      await client.query('vacuum analyze')
-      return { client, server }
-    } catch (error) {
-      await server.stop()
-      throw error
     }
+    await client.query('rollback') // of a BEGIN that was left open
+    await client.query('vacuum analyze')
+    return client
   })
 }
 
@@ -60,25 +57,20 @@ export async function trialOfCopy(live: Connection, { onStatus }: TrialOptions =
   try {
     const settings = await assertCopyable(original, live)
     onStatus?.(`copying the database at ${live.host}:${live.port}, on which nothing is tried`)
-    return await inPlace(async (directory) => {
+    return await inPlace(async (directory, later) => {
       const slot = `tenfold_trial_${process.pid}`
-      try {
-        await cloneAsStandby({ primary: live, directory, slot, durable: false })
-        const server = await startStandby({ primary: live, directory, slot, durable: false, settings: { ...settings, ...quiet } })
-        try {
-          const client = await connected({ ...live, connectionString: undefined, ...server, password: live.password, user: live.user })
-          await client.query('select pg_promote(true, 60)')
-          if (!await waitFor(async () => (await client.query('select 1 where not pg_is_in_recovery()')).rows[0], { timeoutMs: 60_000 })) throw failed('start', 'The copy of the database does not become one that can be written: try again.')
-          // Of what was never looked at the planner knows nothing, here or there.
-          await client.query(`do $$ declare name regclass; begin for name in select oid from pg_class where relkind in ('r', 'm') and reltuples < 0 and relnamespace::regnamespace::text not like 'pg!_%' escape '!' loop execute format('analyze %s', name); end loop; end $$`)
-          return { client, server }
-        } catch (error) {
-          await server.stop()
-          throw error
-        }
-      } finally {
-        await dropSlot(original, slot)
-      }
+      later(() => dropSlot(live, slot))
+      await cloneAsStandby({ primary: live, directory, slot, durable: false })
+      const server = await startStandby({ primary: live, directory, slot, durable: false, settings: { ...settings, ...quiet } })
+      later(() => server.stop())
+      const client = await connected({ ...live, connectionString: undefined, ...server, password: live.password, user: live.user })
+      later(() => client.end())
+      await client.query('select pg_promote(true, 60)')
+      if (!await waitFor(async () => (await client.query('select 1 where not pg_is_in_recovery()')).rows[0], { timeoutMs: 60_000 })) throw failed('start', 'The copy of the database does not become one that can be written: try again.')
+      await dropSlot(live, slot) // kept, it would keep the original's log from being removed
+      // Of what was never looked at the planner knows nothing, here or there.
+      await client.query(`do $$ declare name regclass; begin for name in select oid from pg_class where relkind in ('r', 'm') and reltuples < 0 and relnamespace::regnamespace::text not like 'pg!_%' escape '!' loop execute format('analyze %s', name); end loop; end $$`)
+      return client
     })
   } finally {
     await original.end()
@@ -98,29 +90,41 @@ async function assertCopyable(original: pg.Client, { host, port }: Connection): 
   return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))
 }
 
-/** Kept, it would keep the original's log from being removed. One that a killed process left goes too. */
-async function dropSlot(original: pg.Client, slot: string): Promise<void> {
+/** One that a killed process left goes too. */
+async function dropSlot(live: Connection, slot: string): Promise<void> {
+  const original = await connected(live)
   const drop = async () => {
-    const { rows } = await original.query<{ slot_name: string }>(`select slot_name from pg_replication_slots where slot_name like 'tenfold\\_trial\\_%' and (slot_name = $1 or not active)`, [slot])
+    const { rows } = await original.query<{ slot_name: string }>(`select slot_name from pg_replication_slots where slot_name like 'tenfold!_trial!_%' escape '!' and (slot_name = $1 or not active)`, [slot])
     for (const { slot_name: name } of rows) {
-      const pid = Number(name.split('_').at(-1))
-      if (name !== slot && await processStamp(pid) !== undefined) continue
+      if (name !== slot && await processStamp(Number(name.split('_').at(-1))) !== undefined) continue
       if (!await original.query('select pg_drop_replication_slot($1)', [name]).then(() => true, () => false)) return undefined
     }
     return true
   }
-  await waitFor(drop, { timeoutMs: 5_000, everyMs: 50 })
+  try {
+    await waitFor(drop, { timeoutMs: 5_000, everyMs: 50 })
+  } finally {
+    await original.end()
+  }
 }
 
-async function inPlace(make: (directory: string) => Promise<{ client: pg.Client; server: PostgresServer }>): Promise<Trial> {
+/** Whatever is asked to be done `later` is done at the end, last first: at a failure, at `close`, and when the process is interrupted. */
+async function inPlace(make: (directory: string, later: (work: () => Promise<unknown>) => void) => Promise<pg.Client>): Promise<Trial> {
   await sweep()
   const place = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`))
-  const remove = () => rm(place, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+  const works = [(): Promise<unknown> => rm(place, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })]
+  const end = async () => { for (let work = works.pop(); work; work = works.pop()) await work().catch(() => { /* gone already: the rest is to go too */ }) }
+  const interrupted = () => { void end().then(() => process.exit(130)) }
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const signal of signals) process.on(signal, interrupted)
+  const close = async () => {
+    for (const signal of signals) process.off(signal, interrupted)
+    await end()
+  }
   try {
-    const { client, server } = await make(join(place, 'postgres'))
-    return { client, async close() { await client.end().catch(() => {}); await server.stop(); await remove() } }
+    return { client: await make(join(place, 'postgres'), (work) => works.push(work)), close }
   } catch (error) {
-    await remove()
+    await close()
     throw error
   }
 }
