@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { advise, availableOn, leaveStanding, throwawayWorkshop } from '../../src/ops/index.ts'
 import { advised, plansSchema, sqlsOf } from './support.ts'
 
 interface Row { id: string; index_present: string | null; query: string; uses_that_index: boolean | null }
@@ -71,6 +72,14 @@ test('more of what is asked of tables: each with the least index that serves, or
     [`select * from users where email like '%4%'`, [], /It wants|No index helps/],
     ['select * from users where id = $1', [], /served by users_pkey already/],
     ['insert into orders values ($1, $2)', [], /next to nothing/],
+    [`select * from users where status is distinct from 'active' and created_at < '2024-02-01'`, ['users (created_at) where status IS DISTINCT FROM \'active\'::text']],
+    [`select * from users where phone::bigint = 1000009`, ['users ((CAST(phone AS bigint)))']], // '01000009' is that number too: it cannot be said otherwise
+    [`select * from orders where user_id::text = '042'`, [], /No index helps/], // the text of no number
+    [`select * from users where extract(hour from created_at) = 3`, [], /There can be no index on .*EXTRACT\(HOUR FROM created_at\).*: its value depends on the session's time zone/],
+    [`select * from orders where created_at::date between '2024-02-01' and '2024-02-02'`, [], /^Instead of .* write created_at >= '2024-02-01'::date and created_at < '2024-02-02'::date \+ 1: .*\(and create the index that then serves: create index concurrently orders_created_at_idx/],
+    [`select * from users where to_char(created_at, 'YYYY-MM') = '2024-02'`, [], /write created_at >= to_date\('2024-02', 'YYYY-MM'\) and created_at < to_date\('2024-02', 'YYYY-MM'\) \+ interval '1 month'/],
+    [`select * from users where extract(year from created_at) = 2023`, [], /write created_at >= make_date\('2023'::int, 1, 1\) and/],
+    [`select * from orders where user_id = $1 and created_at::date = $2`, ['orders (user_id)']],
     ['select * from nowhere', [], /It cannot be planned: relation "nowhere" does not exist\./],
     ['select wrong syntax from', [], /It cannot be planned: syntax error/],
   ] as const satisfies [string, string[], RegExp?][]) {
@@ -78,4 +87,24 @@ test('more of what is asked of tables: each with the least index that serves, or
     assert.deepEqual(sqlsOf(answer).toSorted(), indexes, `${query}: ${answer.says} ${JSON.stringify(answer.tried)}`)
     if (says) assert.match(answer.says, says, query)
   }
+})
+
+test('of a partitioned table, and where row security holds statements to one bucket', async (context) => {
+  const { client, ask } = await advised(context, `
+    create table logs(id int, at date not null, who int) partition by range (at);
+    create table logs_1 partition of logs for values from ('2024-01-01') to ('2024-07-01'); create table logs_2 partition of logs for values from ('2024-07-01') to ('2025-01-01');
+    insert into logs select g, '2024-01-01'::date + g % 366, g % 5000 from generate_series(1, 60000) g;
+    create table kept(bucket smallint not null default current_setting('tenfold.bucket')::smallint, id int, who int, note text, primary key (bucket, id));
+    insert into kept select g % 4, g, g % 5000, repeat('n', 50) from generate_series(1, 60000) g;
+    alter table kept enable row level security; create policy own on kept using (bucket = current_setting('tenfold.bucket')::smallint);
+    create role keeper_${process.pid}; grant select on kept to keeper_${process.pid};`)
+  const { proposals } = await ask('select * from logs where who = 7')
+  assert.deepEqual(proposals.map(({ sql }) => sql), ['create index logs_who_idx on logs (who)'])
+  assert.match(proposals[0]?.writes ?? '', /build it on each partition concurrently first/)
+
+  const workshop = await throwawayWorkshop(client, { role: `keeper_${process.pid}`, searchPath: 'public', bucket: '2' })
+  const held = await advise(workshop, { text: 'select note from kept where who = $1' }, await workshop.outside(() => availableOn(client, { sameCollation: true })))
+  assert.deepEqual([held.verdict, held.before?.rowsActual, sqlsOf(held)], ['index', 12, ['kept (who, bucket)']], held.says)
+  await leaveStanding(client)
+  await client.query(`drop owned by keeper_${process.pid}; drop role keeper_${process.pid}`)
 })

@@ -49,11 +49,13 @@ export function idOf({ facts, method, keys, where, include }: Candidate): string
   return `${facts.root} using ${method} (${keys.join(', ')})${include.length > 0 ? ` include (${include.join(', ')})` : ''}${where === undefined ? '' : ` where ${where}`}`
 }
 
-/** A cast that is none (varchar to text) is its column. */
-function plain(term: Term, facts: TableFacts): Term {
+/** A cast that is none (varchar to text) is its column; one that reads a text ('042' as 42) is an expression, and not to be turned round. */
+export function plain(term: Term, facts: TableFacts): Term {
   const { tree, columns: [column], kind } = term.key
   const to = (tree['TypeCast']?.typeName?.names as Tree[] | undefined)?.at(-1)?.['String']?.sval as string
-  if (kind !== 'cast' || column === undefined || !isRelabelled(facts.columns.get(column), to)) return term
+  if (kind !== 'cast' || column === undefined) return term
+  if (facts.columns.get(column)?.category === 'S' && !isRelabelled(facts.columns.get(column), to)) return { ...term, key: { ...term.key, kind: 'expression' } }
+  if (!isRelabelled(facts.columns.get(column), to)) return term
   return { ...term, key: { ...term.key, kind: 'column', sql: sqlOf(tree['TypeCast'].arg as Tree) } }
 }
 

@@ -113,9 +113,9 @@ function termsOf(tree: Tree): [alias: string, term: Term][] {
   const negated = tree['BoolExpr']?.boolop === 'NOT_EXPR' ? tree['BoolExpr'].args[0] as Tree : undefined
   if (columnOf(negated ?? tree)) return made(negated ?? tree, 'equal', negated ? 'is false' : 'is true', undefined)
   const [left, right] = [expression?.lexpr, expression?.rexpr] as [Tree | undefined, Tree | undefined]
-  if (!expression || !left || !right || !['AEXPR_OP', 'AEXPR_OP_ANY', 'AEXPR_OP_ALL'].includes(expression.kind as string)) return other(tree, constant)
-  const operator = expression.name.at(-1).String.sval as string
-  const shape = expression.kind === 'AEXPR_OP_ALL' ? 'unequal' : shapes[operator] ?? 'other'
+  if (!expression || !left || !right || !['AEXPR_OP', 'AEXPR_OP_ANY', 'AEXPR_OP_ALL', 'AEXPR_DISTINCT'].includes(expression.kind as string)) return other(tree, constant)
+  const operator = expression.kind === 'AEXPR_DISTINCT' ? 'is distinct from' : expression.name.at(-1).String.sval as string
+  const shape = ['AEXPR_OP_ALL', 'AEXPR_DISTINCT'].includes(expression.kind as string) ? 'unequal' : shapes[operator] ?? 'other'
   if (left['RowExpr'] && shape === 'range') {
     const keys = (left['RowExpr'].args as Tree[]).map((one) => keyOf(one))
     return keys.every((key) => key !== undefined && key.alias === keys[0]?.alias) ? made(left['RowExpr'].args[0] as Tree, 'rows', operator, right, keys as Key[]) : []

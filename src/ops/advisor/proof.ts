@@ -27,6 +27,8 @@ const cheapCost = 50
 const [gain, step] = [2, 1.1]
 /** As good as the best is who costs so much more at most. */
 const nearly = { factor: 1.25, cost: 8 }
+/** A statement that costs less with an index alone is not made to cost less by a wider one. */
+const coveredCost = 200
 const roundsMax = 3
 
 export async function prove(workshop: Workshop, query: Query, available: Available): Promise<Proof> {
@@ -117,7 +119,7 @@ function leastOf(found: readonly Found[]): Found | undefined {
 /** The columns that are read beside, kept in the index itself: where that halves the cost again. */
 async function covering(workshop: Workshop, query: Query, chosen: Made[], asked: readonly Asked[], cost: number): Promise<Made[]> {
   const [only] = chosen
-  if (!only || chosen.length > 1 || only.candidate.method !== 'btree' || cost < cheapCost) return chosen
+  if (!only || chosen.length > 1 || only.candidate.method !== 'btree' || cost < coveredCost) return chosen
   const { candidate } = only
   const one = asked.find(({ table, schema }) => table === candidate.facts.table && schema === candidate.facts.schema)
   const more = [...one?.needed ?? []].filter((column) => !candidate.keys.includes(column))

@@ -61,7 +61,7 @@ export function whyNone({ before, asked, tables, tried }: Proof, trigrams: strin
   if (large?.facts && rows * workers / Math.max(1, large.facts.rows) > 0.05) return `It wants ${counted(Math.min(rows * workers, large.facts.rows))} of the ${counted(large.facts.rows)} rows of ${large.facts.name} (${Math.round(Math.min(1, rows * workers / large.facts.rows) * 100)} %): reading the table in order (${bytes(large.facts.pages * 8192)}) is the quickest way. Ask for fewer rows, or keep the answer (a projection, a cache).`
   if (used.length > 0 && tried.length === 0) return `It is served by ${used.join(' and ')}; what it costs lies elsewhere.`
   const [refused] = tried.flatMap(({ index, refused: why }) => why === undefined ? [] : [`${index} (${why})`])
-  const could = refused === undefined ? '' : ` Not to be tried here: ${refused}.`
+  const could = refused === undefined ? '' : refused.includes('IMMUTABLE') ? ` There can be no index on ${refused.replace(/ \(functions in .*$/, '').replace(/^.*?using btree /, '')}: its value depends on the session's time zone or language; ask for what the column itself holds.` : ` Not to be tried here: ${refused}.`
   const count = tried.filter((one) => one.refused === undefined).length
   if (count > 0) return `No index helps: ${count} ${count === 1 ? 'was' : 'were'} tried, and the planner ${tried.some(({ isUsed }) => isUsed) ? 'saves less than half with any' : 'uses none'}.${could}`
   if (could) return `No index was found to help.${could}`
