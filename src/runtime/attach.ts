@@ -26,9 +26,9 @@ export interface Attached {
 export async function attach(app: App<any, any, any>, topology: Topology<any>): Promise<Attached> {
   const definition = appDefinition(app)
   if (topology.stage !== 'single') {
-    const { data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
+    const { admin, data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
     const data = createData({ ...config, pool: { max: 4, waitMs: 5_000 } }, systemClock)
-    return { app: definition, data, clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
+    return { app: definition, data, admin, clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
   }
   const place = resolve(topology.data ?? '.tenfold')
   const directory = join(place, 'postgres')

@@ -63,7 +63,7 @@ export async function trialOfCopy(live: Connection, { onStatus }: TrialOptions =
       await cloneAsStandby({ primary: live, directory, slot, durable: false })
       const server = await startStandby({ primary: live, directory, slot, durable: false, settings: { ...settings, ...quiet } })
       later(() => server.stop())
-      const client = await connected({ ...live, connectionString: undefined, ...server, password: live.password, user: live.user })
+      const client = await connected({ host: server.host, port: server.port, user: live.user, password: live.password, database: live.database })
       later(() => client.end())
       await client.query('select pg_promote(true, 60)')
       if (!await waitFor(async () => (await client.query('select 1 where not pg_is_in_recovery()')).rows[0], { timeoutMs: 60_000 })) throw failed('start', 'The copy of the database does not become one that can be written: try again.')
