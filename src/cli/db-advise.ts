@@ -46,6 +46,7 @@ async function onDatabase(given: Given, limit: number): Promise<Advice> {
   try {
     const live = await connected(connection)
     try {
+      await live.query(`set statement_timeout = '30s'`)
       const found = await review(live, { countsUse: true })
       const statements = (await countedStatements(live, connection.database)).filter(({ text, name }) => /^\s*(select|with|update|delete|merge)\b/i.test(text) && !name?.startsWith('tenfold (')).slice(0, limit)
       const about = { sameCollation: true, writes: await writesOn(live) }

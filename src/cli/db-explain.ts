@@ -14,6 +14,7 @@ export async function explainCommand(given: Given): Promise<number> {
   try {
     const client = await connected(place.connection)
     try {
+      await client.query(`set statement_timeout = '30s'`)
       const texts = (await textsOf(client, name, place.app, place.connection.database)).slice(0, limit)
       const answers: (ExplainedStatement | { query: string; fault: string })[] = []
       for (const text of texts) {
