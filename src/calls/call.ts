@@ -4,6 +4,7 @@ import type { Data } from '../data/index.ts'
 import type { Logs, Metrics, Trace, Tracer } from '../observe/index.ts'
 import type { Deadline, Guards } from '../resilience/index.ts'
 import type { Hostility } from './hostility.ts'
+import type { Repeats } from './repeats.ts'
 import type { Run } from './run.ts'
 
 /** One call on its way through the tiers. What comes from outside and what is known so far; a step may add to it. */
@@ -72,6 +73,8 @@ export interface Platform {
   readonly files: Files
   readonly dependencies: ReadonlyMap<string, { readonly guards: Guards; readonly config: Readonly<Record<string, string>>; replaced: Map<string, (input: unknown, context: { key: string }) => unknown> }>
   readonly hostility: Hostility | undefined
+  /** In development: who looks for statements that are sent again and again. */
+  readonly repeats?: Repeats | undefined
   /** A key for one purpose, derived from the process's secret. */
   key(purpose: string): Buffer
   /** The composed way of a procedure. */

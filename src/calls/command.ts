@@ -8,7 +8,7 @@ import { raceDeadline } from '../resilience/index.ts'
 import type { Call, Platform, Way } from './call.ts'
 import { anywhere } from './contexts.ts'
 import { claim, recordAnswer } from './records.ts'
-import { statementSpans } from './tracing.ts'
+import { onStatement } from './tracing.ts'
 
 /** How often a transaction that lost against a neighbour is run again before the caller hears of it. */
 const attemptsMax = 8
@@ -28,7 +28,7 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
     if (!place) throw failed('definition', `${call.procedure.name} has no place.`)
     for (let attempt = 0, stale = 0; ; attempt++) {
       try {
-        return await once(platform, call, place, rider?.(call))
+        return await once(platform, call, place, rider?.(call), attempt + stale)
       } catch (error) {
         // No fault of this transaction's, and each takes a stale connection out of use.
         if (isStalePlan(error) && stale++ < stalePlansMax) { attempt--; continue }
@@ -46,9 +46,9 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
 /** What a command states and asks for; written last in its transaction. */
 interface Said { readonly events: Stated[]; readonly jobs: Asked[] }
 
-async function once(platform: Platform, call: Call, place: Place, rider: Rider | undefined): Promise<unknown> {
+async function once(platform: Platform, call: Call, place: Place, rider: Rider | undefined, attempt: number): Promise<unknown> {
   const { command } = call.procedure
-  const transaction = await platform.data.write(place, { isolation: command?.isolation ?? 'repeatable read', timeoutMs: call.deadline.remainingMs(), onStatement: statementSpans(platform, call) })
+  const transaction = await platform.data.write(place, { isolation: command?.isolation ?? 'repeatable read', timeoutMs: call.deadline.remainingMs(), onStatement: onStatement(platform, call, attempt) })
   const bucket = typeof place.bucket === 'number' ? place.bucket : 0
   const said: Said = { events: [], jobs: [] }
   try {
@@ -88,7 +88,7 @@ function commandContext(platform: Platform, call: Call, place: Place, transactio
   let isInside = false
   const own: Pick<CommandContext<string, any>, 'db' | 'emit' | 'enqueue' | 'savepoint'> & { [internals]: Internals } = {
     [internals]: { key: platform.key, random: platform.random },
-    db: writesOn((statement) => transaction.query(statement)),
+    db: writesOn((statement) => transaction.query(statement), call.procedure.name),
     // Not async functions for their own sake: a later stage may hand these to another process.
     emit: async (event, payload) => { said.events.push(state(event, payload, module)) },
     enqueue: async (job, input, options = {}) => { said.jobs.push(ask(job, input, options, module, place)) },

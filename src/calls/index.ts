@@ -1,3 +1,4 @@
+export { createRepeats } from './repeats.ts'
 export { type Arrival, type Call, type Emitted, type Platform, type RecordKey, type Step, type Way } from './call.ts'
 export { type Rider, transactional } from './command.ts'
 export { durable, keyed, resume } from './durable.ts'

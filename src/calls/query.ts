@@ -2,7 +2,7 @@ import { notFound, type ProcedureDefinition } from '../app/index.ts'
 import type { Place, ReadOptions } from '../data/index.ts'
 import type { Call, Platform, Way } from './call.ts'
 import { queryContext } from './steps.ts'
-import { databaseAttributes, spanned, statementSpans } from './tracing.ts'
+import { databaseAttributes, onStatement, spanned } from './tracing.ts'
 
 /** A query's reading: its one statement, or its handler in a read-only transaction; over every shard where it says `all`. */
 export function reading(platform: Platform, procedure: ProcedureDefinition): Way {
@@ -11,7 +11,7 @@ export function reading(platform: Platform, procedure: ProcedureDefinition): Way
   // What is remembered for others must not be older than what was just dropped: a cached query's loads read the primary.
   const consistency = query?.cache ? 'primary' : query?.consistency ?? 'session'
   return async (call) => {
-    const options: ReadOptions = { consistency, positions: call.positions, timeoutMs: call.deadline.remainingMs(), onStatement: statementSpans(platform, call) }
+    const options: ReadOptions = { consistency, positions: call.positions, timeoutMs: call.deadline.remainingMs(), onStatement: onStatement(platform, call), by: procedure.name }
     const places = platform.data.places(shard, module, call.input)
     if (shard.kind !== 'all') return strip(await one(call, places[0] as Place, options))
     return strip(shard.merge(await Promise.all(places.map(async (place) => strip(await one(call, place, options))))))
@@ -29,7 +29,8 @@ function byStatement(platform: Platform, procedure: ProcedureDefinition): Reader
   const what = procedure.query?.notFound
   const run = platform.data.statement(procedure, single)
   return async (call, place, options) => {
-    const rows = await spanned(platform, call.trace, 'SELECT', 'client', call.trace.span && databaseAttributes(procedure.name), () => run(place, options, call.input as Record<string, unknown>))
+    const ended = platform.repeats?.began(call, `the statement of ${procedure.name}`, { isBatched: single })
+    const rows = await spanned(platform, call.trace, 'SELECT', 'client', call.trace.span && databaseAttributes(procedure.name), () => run(place, options, call.input as Record<string, unknown>)).finally(() => ended?.())
     if (!single) return rows
     if (rows[0] === undefined && what !== undefined) throw notFound(what, String((call.input as { id?: unknown }).id ?? Object.values(call.input as object)[0]))
     return rows[0] ?? null

@@ -25,7 +25,7 @@ finished, everything is closed. A second Ctrl-C ends it at once; nothing that wa
     try {
       await config.check?.({ values })
       const running = await run(config.app, config.topology, {
-        status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(supervisor ? { hold: supervisor.hold } : {}), ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, values }) } : {}),
+        status: say, logLevel: logLevel(quiet), signal: interrupt.signal, ...(supervisor ? { hold: supervisor.hold, onRepeated: say } : {}), ...(config.before ? { before: config.before } : {}), ...(config.prepare ? { prepare: async ({ call }) => config.prepare?.({ call, values }) } : {}),
       })
       if (!supervisor) for (const line of config.ready?.(running.urls) ?? []) say(line)
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at ${running.urls.web} (ops ${running.urls.ops})\n`)

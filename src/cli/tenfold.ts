@@ -22,9 +22,10 @@ const help = `tenfold: one application, from one process to many regions
   tenfold check               what the compiler cannot see: files never imported, refusals without a reason, what cannot be split
   tenfold runs                what has not ended: list, show, retry, discard
   tenfold dead                what gave up: list, show, retry, discard
+  tenfold db                  slow queries: top, explain NAME, advise
   tenfold topology            print the topology, and check it; apply FILE moves the database to its server
 
-  --json                      the same for programs, after migrate --check, routes, check, runs, dead, topology and ps
+  --json                      the same for programs, after migrate --check, routes, check, runs, dead, db, topology and ps
   --config FILE               which application (tenfold.config.ts unless told)
   --topology FILE             another topology, as JSON, in the place of the configuration's
   --quiet                     no log lines below warnings
@@ -51,6 +52,7 @@ const commands: Readonly<Record<string, () => Promise<Command | LoneCommand>>> =
   check: async () => (await import('./check.ts')).checkCommand,
   runs: async () => (await import('./runs.ts')).runsCommand,
   dead: async () => (await import('./runs.ts')).deadCommand,
+  db: async () => (await import('./db.ts')).dbCommand,
   topology: async () => (await import('./topology.ts')).topologyCommand,
 }
 

@@ -2,7 +2,7 @@ import { CamelCasePlugin, type CompiledQuery, type DatabaseConnection, DummyDriv
 import type pg from 'pg'
 import type { Reads, Writes } from '../app/index.ts'
 import { failed } from '../base/index.ts'
-import { createNames } from './names.ts'
+import { createNames, saidBy } from './names.ts'
 import type { Statement } from './transaction.ts'
 
 // Kysely compiles, we run: one compiler serves all, and each transaction gets a view of it with its own connection.
@@ -22,19 +22,20 @@ function bound(connection: DatabaseConnection): Kysely<any> {
 
 const nameOf = createNames()
 /** Without values it may be several in one text, which cannot be prepared. */
-function statement(text: string, values: readonly unknown[]): Statement {
-  const name = values.length > 0 ? nameOf(text) : undefined
-  return { text, values, ...(name === undefined ? {} : { name }) }
+function statement(text: string, values: readonly unknown[], by: string | undefined): Statement {
+  if (values.length === 0) return { text: by === undefined ? text : saidBy(text, by), values }
+  const { text: sent, name } = nameOf(text, by)
+  return name === undefined ? { text: sent, values } : { text: sent, values, name }
 }
 
 /** Runs a statement inside the transaction that it belongs to. */
 export type RunStatement = (statement: Statement) => Promise<pg.QueryResult>
 
 /** A connection, as Kysely sees it. */
-function connectionOf(run: RunStatement): DatabaseConnection {
+function connectionOf(run: RunStatement, by: string | undefined): DatabaseConnection {
   return {
     async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-      const result = await run(statement(query.sql, query.parameters))
+      const result = await run(statement(query.sql, query.parameters, by))
       const affected = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(result.command)
       return { rows: result.rows as R[], ...(affected ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}) }
     },
@@ -44,9 +45,9 @@ function connectionOf(run: RunStatement): DatabaseConnection {
 
 type Raw = <Row>(text: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>
 
-function rawOf(run: RunStatement): Raw {
+function rawOf(run: RunStatement, by: string | undefined): Raw {
   return async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
-    const result = await run(statement(text.reduce((sql, part, index) => `${sql}$${index}${part}`), values))
+    const result = await run(statement(text.reduce((sql, part, index) => `${sql}$${index}${part}`), values, by))
     return result.rows.map((row: Record<string, unknown>) => Object.fromEntries(Object.entries(row).map(([name, value]) => [camelName(name), value])) as Row)
   }
 }
@@ -64,9 +65,9 @@ export function snakeName(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
-/** What a query's `ctx.db` is: no method of it writes. */
-export function readsOn(run: RunStatement): Reads<any> {
-  return reads(bound(connectionOf(run)), rawOf(run))
+/** What a query's `ctx.db` is: no method of it writes. `by`: the procedure, which its statements then name. */
+export function readsOn(run: RunStatement, by?: string): Reads<any> {
+  return reads(bound(connectionOf(run, by)), rawOf(run, by))
 }
 
 function reads(creator: QueryCreator<any> & { fn?: unknown }, sql: Raw): Reads<any> {
@@ -79,10 +80,10 @@ function reads(creator: QueryCreator<any> & { fn?: unknown }, sql: Raw): Reads<a
 }
 
 /** What a command's `ctx.db` is. */
-export function writesOn(run: RunStatement): Writes<any> {
-  const db = bound(connectionOf(run))
+export function writesOn(run: RunStatement, by?: string): Writes<any> {
+  const db = bound(connectionOf(run, by))
   return {
-    ...reads(db, rawOf(run)),
+    ...reads(db, rawOf(run, by)),
     insertInto: db.insertInto.bind(db), updateTable: db.updateTable.bind(db), deleteFrom: db.deleteFrom.bind(db), mergeInto: db.mergeInto.bind(db), withWrite: db.with.bind(db),
   }
 }

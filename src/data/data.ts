@@ -2,7 +2,7 @@ import type { ProcedureDefinition, Reads, ShardRule, ModuleDefinition } from '..
 import { bucketCount, bucketOf, type Clock, failed, type Positions } from '../base/index.ts'
 import type { Metrics } from '../observe/index.ts'
 import { type Deadline, deadlineIn, raceDeadline } from '../resilience/index.ts'
-import { placeholdersOf, readsOn, snakeName } from './builder.ts'
+import { readsOn, snakeName } from './builder.ts'
 import { createDatabase, type Database, type DatabaseConfig, type ReplicaOptions } from './database.ts'
 import { type CountReads, onNearest, type Reader, readReasons } from './nearest.ts'
 import { sendable, type PoolOptions } from './pool.ts'
@@ -23,7 +23,7 @@ export interface DataConfig {
 /** Where rows are: a database, the module's schema in it, and the bucket. */
 export interface Place { readonly database: Database; readonly schema: string; readonly bucket: number | 'all' | undefined }
 
-export interface ReadOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number; readonly onStatement?: TransactionOptions['onStatement'] }
+export interface ReadOptions { readonly consistency: 'session' | 'primary' | 'eventual'; readonly positions: Positions; readonly timeoutMs: number; readonly onStatement?: TransactionOptions['onStatement']; /** The procedure that reads: its statements name it. */ readonly by?: string }
 
 export type WriteOptions = Pick<TransactionOptions, 'isolation' | 'timeoutMs' | 'onStatement'>
 
@@ -76,10 +76,8 @@ export function createData(config: DataConfig, clock: Clock, metrics?: Metrics):
     },
     read: (place, options, work) => near(place.database, options, (target, sight) => { const deadline = deadlineIn(clock, options.timeoutMs); return readOn(target, place, options, deadline, sight, (db, aside) => raceDeadline(clock, deadline, 250, work(db, aside), () => failed('timeout', 'A query passed its time limit: try again.'))) }),
     statement(procedure, single) {
-      const schema = snakeName(procedure.module.name)
-      const build = procedure.query?.statement
-      if (!build) throw failed('definition', `${procedure.name} is not one statement.`)
-      const known = knownStatement((input) => build(placeholdersOf(schema), input), Object.keys(procedure.input.properties ?? {}))
+      const known = knownStatement(procedure)
+      if (!known) throw failed('definition', `${procedure.name} is not one statement.`)
       const runners = new Map<Target, ReturnType<typeof runnerOn>>()
       return (place, options, input) => near(place.database, options, async (target, sight) => {
         let run = runners.get(target)
@@ -125,7 +123,7 @@ function readCounts(database: string, metrics: Metrics | undefined): CountReads 
 }
 
 /** A handler's statements in one transaction that cannot write, opened when the first is sent. */
-async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOptions, deadline: Deadline, sight: Sight | undefined, work: Reading<T>): Promise<T> {
+async function readOn<T>(target: Target, place: Place, { onStatement, by }: ReadOptions, deadline: Deadline, sight: Sight | undefined, work: Reading<T>): Promise<T> {
   let [calling, closed] = [0, false]
   let opened: Promise<Transaction> | undefined
   let running = 0
@@ -151,7 +149,7 @@ async function readOn<T>(target: Target, place: Place, { onStatement }: ReadOpti
         running--
         if (calling > 0) await giveBack()
       }
-    })
+    }, by)
     const answer = await work(db, async (other) => {
       calling++
       await giveBack()

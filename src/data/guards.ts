@@ -17,6 +17,10 @@ export async function prepareRoles(client: pg.Client, application: { user: strin
     end if;
   exception when duplicate_object or unique_violation then null; end $$`)
   await client.query(`create schema if not exists tenfold`)
+  // What counts statements. Where it may not be made, or is not there, nothing is counted, and `tenfold db top` says so.
+  await client.query(`do $$ begin
+    if exists (select from pg_available_extensions where name = 'pg_stat_statements') then create extension if not exists pg_stat_statements schema public; end if;
+  exception when insufficient_privilege or invalid_schema_name or duplicate_object or unique_violation then null; end $$`)
 }
 
 /** Who the application runs as may use a module's rows, not change its tables. */

@@ -51,7 +51,7 @@ export class PipelinedPool extends pg.Pool {
   }
 
   async #onLane(query: Query, own: () => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
-    const name = query.name ?? this.#nameOf(query.text)
+    const name = query.name ?? this.#nameOf(query.text).name
     try {
       return await this.#lane.run(name === undefined ? query : { ...query, name })
     } catch (error) {

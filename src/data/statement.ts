@@ -1,8 +1,9 @@
 import pg from 'pg'
+import type { ProcedureDefinition } from '../app/index.ts'
 import { afterTick } from '../base/index.ts'
-import { camelName } from './builder.ts'
+import { camelName, placeholdersOf, snakeName } from './builder.ts'
 import type { Lane } from './lane.ts'
-import { nameOf } from './names.ts'
+import { nameOf, saidBy } from './names.ts'
 import { fullest, type Sight } from './standing.ts'
 import type { Statement } from './transaction.ts'
 
@@ -21,10 +22,12 @@ export interface KnownStatement {
   readonly parameters: readonly unknown[]
 }
 
-/** Builds the statement once. `build` gets placeholders in the place of the input's fields. */
-export function knownStatement(build: (input: Record<string, unknown>) => { compile(): { sql: string; parameters: readonly unknown[] } }, fields: readonly string[]): KnownStatement {
-  const { sql, parameters } = build(Object.fromEntries(fields.map((field) => [field, new Slot(field)]))).compile()
-  return { name: nameOf(sql), text: sql, parameters }
+/** A procedure's statement, built once from placeholders in the place of its input's fields; undefined where it has a handler instead. */
+export function knownStatement({ name, module, query, input }: Pick<ProcedureDefinition, 'name' | 'module' | 'query' | 'input'>): KnownStatement | undefined {
+  if (!query?.statement) return undefined
+  const { sql, parameters } = query.statement(placeholdersOf(snakeName(module.name)), Object.fromEntries(Object.keys(input.properties ?? {}).map((field) => [field, new Slot(field)]))).compile()
+  const text = saidBy(sql, name)
+  return { name: nameOf(text), text, parameters }
 }
 
 export function valuesOf(statement: KnownStatement, input: Row): unknown[] {

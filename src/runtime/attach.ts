@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
 import { type Clock, failed, resolveKey, systemClock } from '../base/index.ts'
-import { createData, type Data } from '../data/index.ts'
+import { type Connection, createData, type Data } from '../data/index.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
 import { runningPostgres } from '../ops/rig/running.ts'
 import type { Topology } from '../topology/index.ts'
@@ -14,6 +14,8 @@ import { reachServers } from './servers.ts'
 export interface Attached {
   readonly app: AppDefinition
   readonly data: Data
+  /** The same database, as who may do everything there. */
+  readonly admin: Connection
   readonly clock: Clock
   /** Whether the application itself is running. */
   readonly isRunning: boolean
@@ -24,9 +26,9 @@ export interface Attached {
 export async function attach(app: App<any, any, any>, topology: Topology<any>): Promise<Attached> {
   const definition = appDefinition(app)
   if (topology.stage !== 'single') {
-    const { data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
+    const { admin, data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
     const data = createData({ ...config, pool: { max: 4, waitMs: 5_000 } }, systemClock)
-    return { app: definition, data, clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
+    return { app: definition, data, admin, clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
   }
   const place = resolve(topology.data ?? '.tenfold')
   const directory = join(place, 'postgres')
@@ -34,10 +36,10 @@ export async function attach(app: App<any, any, any>, topology: Topology<any>): 
   const secret = topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(place)
   const { name, application } = namesOf(definition, secret)
   const running = await runningPostgres(directory)
-  const { host, port, stop } = running ? { ...running, stop: async () => {} } : await startHere(place, directory)
+  const { host, port, user, password, stop } = running ? { ...running, stop: async () => {} } : await startHere(place, directory)
   const data = createData({ databases: [{ name, primary: { host, port, ...application, database: name }, replicas: [] }], pool: { max: 4, waitMs: 5_000 } }, systemClock)
   return {
-    app: definition, data, clock: systemClock, isRunning: running !== undefined,
+    app: definition, data, admin: { host, port, user, password, database: name }, clock: systemClock, isRunning: running !== undefined,
     async close() {
       await data.close()
       await stop()
@@ -48,8 +50,8 @@ export async function attach(app: App<any, any, any>, topology: Topology<any>): 
 async function startHere(place: string, directory: string) {
   const lock = await openDataDirectory(place)
   try {
-    const { host, port, stop } = await startPostgres({ directory })
-    return { host, port, async stop() { await stop(); await lock.release() } }
+    const { host, port, user, password, stop } = await startPostgres({ directory })
+    return { host, port, user, password, async stop() { await stop(); await lock.release() } }
   } catch (error) {
     await lock.release()
     throw error

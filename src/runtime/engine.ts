@@ -3,7 +3,7 @@ import type { AppDefinition, ProcedureDefinition, RouteDefinition } from '../app
 import { type Authenticator, createAuthenticator } from '../auth/index.ts'
 import { type Clock, deriveKey, failed, type Random, type Rate } from '../base/index.ts'
 import { type Cache, createCache, memoryDriver } from '../cache/index.ts'
-import { createBackground, type Hostility, type Platform, type Way } from '../calls/index.ts'
+import { createBackground, createRepeats, type Hostility, type Platform, type Way } from '../calls/index.ts'
 import { createData, type DataConfig } from '../data/index.ts'
 import { registerSubscribers, type RelayOptions } from '../events/index.ts'
 import { createServer, type HttpOptions } from '../http/index.ts'
@@ -30,6 +30,8 @@ export interface EngineOptions {
   readonly rateLimit: { readonly perAddress: Rate } | undefined
   readonly capacity: { readonly requests: number; readonly jobs: number; readonly cacheEntries: number }
   readonly hostility?: Hostility | undefined
+  /** In development: told, once for each place, of a statement that one request sends again and again. */
+  readonly onRepeated?: ((text: string) => void) | undefined
   /** Where traces go, and what share of them; nowhere unless told. */
   readonly tracing?: { readonly endpoint: string; readonly share: number } | undefined
 }
@@ -60,7 +62,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const files = folderFiles(options.filesDirectory, clock, random)
   const ways = new Map<ProcedureDefinition, Way>()
   const platform: Platform = {
-    app, clock, random, logs, metrics, tracer, data, files, hostility: options.hostility, dependencies: dependenciesOf(app, options.dependencies),
+    app, clock, random, logs, metrics, tracer, data, files, hostility: options.hostility, ...(options.onRepeated ? { repeats: createRepeats(options.onRepeated) } : {}), dependencies: dependenciesOf(app, options.dependencies),
     key: (purpose) => deriveKey(options.secret, purpose),
     way(procedure) {
       let way = ways.get(procedure)

@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly before?: (place: { readonly directory: string }) => Promise<{ close(): Promise<void> }>
   /** Asked first, where another process holds the data directory, runs its Postgres, and starts us anew when we have left: then nobody is asked to go first. */
   readonly hold?: (directory: string) => Promise<PostgresAddress>
+  /** In development: told, once for each place, of a statement that one request sends again and again (N+1). */
+  readonly onRepeated?: (text: string) => void
   /** Aborted: the start goes no further, and leaves nothing running and nothing half made. */
   readonly signal?: AbortSignal
   /** Runs after the migrations, before the first request: such as filling an empty catalogue. */
@@ -65,7 +67,7 @@ export async function run(app: App<any, any, any>, topology: Topology<any>, opti
 
 interface Place { host: string; ports: { web: number; ops: number }; place: string; held: PostgresAddress | undefined; closing: (() => Promise<void>)[]; close: () => Promise<void> }
 
-async function start(topology: Topology<any>, { host, ports, place, held, closing, close }: Place, app: AppDefinition, { status = () => {}, logLevel = 'info', before, prepare, signal }: RunOptions): Promise<Running> {
+async function start(topology: Topology<any>, { host, ports, place, held, closing, close }: Place, app: AppDefinition, { status = () => {}, logLevel = 'info', before, prepare, signal, onRepeated }: RunOptions): Promise<Running> {
   const open = topology.stage !== 'single' ? sharedDataDirectory : held ? lentDataDirectory : openDataDirectory
   const directory = await open(place)
   closing.push(() => directory.release())
@@ -79,7 +81,7 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   const engine = await createEngine({
     app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: database.data,
     ...(topology.tracing ? { tracing: { endpoint: resolveSecret(topology.tracing.endpoint, 'tracing.endpoint'), share: topology.tracing.share ?? 0.1 } } : {}),
-    dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [], docs: topology.docs ?? true }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
+    onRepeated, dependencies: resolved(topology), http: { bodyBytesMax: 1024 ** 2, corsOrigins: topology.cors ?? [], docs: topology.docs ?? true }, rateLimit: topology.rateLimit === 'off' ? undefined : topology.rateLimit ?? { perAddress: '600/min' },
     capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
   })
   closing.push(() => engine.close())

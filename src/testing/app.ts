@@ -25,6 +25,8 @@ export interface TestAppOptions {
   /** Requests at work at most. */
   readonly requests?: number
   readonly log?: LogLevel
+  /** Told, once for each place, of a statement that one request sends five times one after another (N+1). */
+  readonly onRepeated?: (text: string) => void
   /** A collector, and the share of traces that begin here which it is told of. */
   readonly tracing?: { readonly endpoint: string; readonly share: number }
   /** 0 to 1: how often the process dies where it may (hostile; 0.2 unless told). */
@@ -62,7 +64,7 @@ export async function testApp<A extends App<any, any, any>>(app: A, options: Tes
   const engine = await createEngine({
     app: definition, clock, random: systemRandom, logs: createLogs({ level: options.log ?? (process.env['TENFOLD_TEST_LOG'] as LogLevel | undefined) ?? 'silent' }), secret: Buffer.alloc(32, 7), filesDirectory: directory,
     data: { databases: databases.configs, pool: options.pool ?? { max: 10, waitMs: 5_000 } }, dependencies: options.dependencies ?? placeholders(definition), http: { bodyBytesMax: 1024 ** 2, corsOrigins: [] },
-    rateLimit: options.rateLimit ? { perAddress: '600/min' } : undefined, capacity: { requests: options.requests ?? 500, jobs: 8, cacheEntries: 1_000 }, hostility, tracing: options.tracing,
+    rateLimit: options.rateLimit ? { perAddress: '600/min' } : undefined, capacity: { requests: options.requests ?? 500, jobs: 8, cacheEntries: 1_000 }, hostility, onRepeated: options.onRepeated, tracing: options.tracing,
   })
   const settle = () => settleEngine(engine)
   // One caller, unless a test says otherwise: it sees its own writes from call to call.

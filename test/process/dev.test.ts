@@ -56,6 +56,13 @@ test('a change answers at once, the database stays, faults are told and waited o
   await edit('app.ts', () => good)
   await until('it is told that they are gone', () => running.stderr().includes('the types are right again'))
 
+  // The same statement for each of a list: told once, with the line.
+  await edit('app.ts', (text) => text.replace(`output: t.Array(Note) }).handle((ctx) =>\n`, `output: t.Array(Note) }).handle(async (ctx) => {\n  for (let nth = 0; nth < 7; nth++) await ctx.db.selectFrom('notes').select('text').where('text', '=', String(nth)).execute()\n  return (\n`).replace('limit(100).execute(),\n)', 'limit(100).execute())\n})'))
+  const line = (await readFile(join(folder, 'app.ts'), 'utf8')).split('\n').findIndex((text) => text.includes('nth < 7')) + 1
+  await until('it is told', async () => { await statusOf(`${url}/notes`); return running.stderr().includes('N+1: ') })
+  assert.match(running.stderr(), new RegExp(`^  N\\+1: notes\\.newest sends the same statement for the 5th time in one request, at app\\.ts:${line}: select "text" from "notes"`, 'm'))
+  await edit('app.ts', () => good)
+
   await writeFile(join(folder, 'migrations/002-more.sql'), 'alter table notes add column more text;\n')
   await until('the migration is applied', () => running.stderr().includes('migrating notes/002-more.sql'))
   await until('it answers', async () => await statusOf(`${url}/notes`) === 200)
