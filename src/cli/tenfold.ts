@@ -17,9 +17,12 @@ const help = `tenfold: one application, from one process to many regions
   tenfold check               what the compiler cannot see: files never imported, refusals without a reason, what cannot be split
   tenfold runs                what has not ended: list, show, retry, discard
   tenfold dead                what gave up: list, show, retry, discard
+  tenfold backup              a full backup into the store; list, verify
+  tenfold restore             a database as it was at a moment, into an empty directory
+  tenfold drill restore       restore the newest backup beside the running database, and compare every table
   tenfold topology            print the topology, and check it
 
-  --json                      the same for programs, after routes, check, runs, dead and topology
+  --json                      the same for programs, after routes, check, runs, dead, backup, restore, drill and topology
   --config FILE               which application (tenfold.config.ts unless told)
   --quiet                     no log lines below warnings
   --help                      this page; after a command, that command's
@@ -41,6 +44,9 @@ const commands: Readonly<Record<string, () => Promise<Command | LoneCommand>>> =
   check: async () => (await import('./check.ts')).checkCommand,
   runs: async () => (await import('./runs.ts')).runsCommand,
   dead: async () => (await import('./runs.ts')).deadCommand,
+  backup: async () => (await import('./backup.ts')).backupCommand,
+  restore: async () => (await import('./restore.ts')).restoreCommand,
+  drill: async () => (await import('./drill.ts')).drillCommand,
   topology: async () => (await import('./topology.ts')).topologyCommand,
 }
 

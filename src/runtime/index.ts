@@ -1,4 +1,5 @@
-export { attach, type Attached } from './attach.ts'
+export { attach, type Attached, attachServer, type AttachedServer, databaseName } from './attach.ts'
+export { openDataDirectory } from './data-directory.ts'
 export { migrateApplication } from './embedded.ts'
 export { createEngine, type Engine, type EngineOptions } from './engine.ts'
 export { type Held, holdDatabase, type PostgresAddress } from './hold.ts'

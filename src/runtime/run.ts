@@ -9,6 +9,7 @@ import { createLogs, type LogLevel } from '../observe/index.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import { assertTopology, type SingleTopology, type Topology } from '../topology/index.ts'
 import { startBackground } from './background.ts'
+import { prepareBackups } from './backups.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { lentDataDirectory, masterSecret, openDataDirectory } from './data-directory.ts'
 import { startEmbedded } from './embedded.ts'
@@ -69,7 +70,9 @@ async function start(topology: SingleTopology, { host, ports, place, held, closi
   const logs = createLogs({ level: logLevel })
   const outside = await before?.({ directory: directory.path })
   if (outside) closing.push(() => outside.close())
-  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status, held, ...(signal ? { signal } : {}) })
+  const backups = topology.backup && !held ? await prepareBackups(topology.backup, directory, logs) : undefined
+  if (backups) closing.push(() => backups.close())
+  const database = await startEmbedded({ app, directory: directory.file('postgres'), secret, logs, status, held, archive: backups?.archive ?? 'off', ...(signal ? { signal } : {}) })
   closing.push(() => database.stop())
   const engine = await createEngine({
     app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: { databases: [database.config], pool: { max: 10, waitMs: 2_000 } },
@@ -78,11 +81,12 @@ async function start(topology: SingleTopology, { host, ports, place, held, closi
     capacity: { requests: 400, jobs: 16, cacheEntries: 20_000 },
   })
   closing.push(() => engine.close())
+  if (backups) closing.push(await backups.begin(database.address, engine.platform.metrics))
   const call: Running['call'] = (procedure, input, more = {}) => callInside(engine, procedure, input, more.as ?? null)
   await prepare?.({ call: (...given) => { signal?.throwIfAborted(); return call(...given) } })
   signal?.throwIfAborted()
   let draining = false
-  const ops = await createOpsServer(engine.platform, readinessChecks(engine), () => draining)
+  const ops = await createOpsServer(engine.platform, [...readinessChecks(engine), ...backups?.checks ?? []], () => draining)
   const background = startBackground(engine)
   closing.push(() => ops.close(), () => background.stop(), () => leave(engine.server, held ? 0 : lameDuckMs))
   if (!held) await collectGarbage() // where it is started anew at each change, it waits for nothing

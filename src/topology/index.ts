@@ -1,2 +1,2 @@
 export { assertTopology, stages, topologyFaults } from './check.ts'
-export { defineTopology, type DependencyConfigs, type SingleTopology, type Topology, type WiderTopology } from './topology.ts'
+export { type BackupPlace, type BackupPolicy, defineTopology, type DependencyConfigs, type SingleTopology, type Topology, type WiderTopology } from './topology.ts'

@@ -1,5 +1,5 @@
 import type { App } from '../app/index.ts'
-import type { Rate, Secret } from '../base/index.ts'
+import type { Duration, Rate, Secret } from '../base/index.ts'
 
 type ModuleNames<A> = A extends App<infer M, any, any> ? M : never
 type ShardedNames<A> = A extends App<any, infer N, any> ? N : never
@@ -7,6 +7,24 @@ type Size = `${number}${'kb' | 'mb' | 'gb'}`
 
 /** What a dependency's `config` names, for each; values are plain or references to secrets. */
 export type DependencyConfigs = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** Where backups are kept. */
+export interface BackupPlace {
+  /** A folder, best on another machine's disk, or `s3://bucket/prefix`. */
+  readonly to: string
+  /** What the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL) would say of S3. */
+  readonly s3?: { readonly endpoint?: string; readonly region?: string; readonly accessKey?: Secret; readonly secretKey?: Secret }
+}
+
+/** That the database is backed up: a full backup every so often, and its log all the time. */
+export interface BackupPolicy extends BackupPlace {
+  /** How often all is copied anew: a day unless told. */
+  readonly every?: Duration
+  /** How many full backups stay, with all the log since the oldest: 7 unless told. */
+  readonly keep?: number
+  /** What a lost machine may cost: no more than the last so many seconds, while the store is well. A minute unless told. */
+  readonly loseAtMost?: Duration
+}
 
 interface Everywhere {
   /** 32 bytes or more, from which keys are derived. Stage 1 makes one and keeps it in its data directory. */
@@ -31,6 +49,8 @@ export interface SingleTopology extends Everywhere {
   readonly host?: string
   /** The data directory; `.tenfold` unless told. */
   readonly data?: string
+  /** Not backed up unless told where to. */
+  readonly backup?: BackupPolicy
 }
 
 /** Stages 2 to 7, as data; which of them this version starts, `start` says. */
