@@ -38,9 +38,11 @@ held against its checksums. It says up to which transaction it came. Then TENFOL
       let bytes = 0
       const home = place.file('postgres')
       const reached = await interruptible(async (signal) => {
+        // before the database is whole: killed now, it is all done again
+        const files = await restoreFiles(store, place.file('files'), (more) => { progress.show(bytes += more) })
         const recovered = await recover({ plan, directory: home, signal, onStatus: progress.say, onBytes: (more) => { progress.show(bytes += more, plan.backup.storedBytes) } })
         await settle(recovered, home)
-        return { ...recovered, files: await restoreFiles(store, place.file('files'), (more) => { progress.show(bytes += more) }) }
+        return { ...recovered, files }
       })
       progress.end()
       if (!reached) return interruptedCode
@@ -62,11 +64,11 @@ held against its checksums. It says up to which transaction it came. Then TENFOL
 
 /** A restore that was killed may be done again; all else that is there stays. Errors: `backup`. */
 async function refuseOther(directory: string): Promise<void> {
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+  const names: string[] = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw failed('backup', `${directory} cannot be restored into (${error.code}): use a directory that is empty, or not there yet.`, { cause: error })
   })
-  const others = names.filter((name) => name !== 'version' && name !== 'postgres' && !name.startsWith('lock'))
+  const others = names.filter((name) => !(names.includes('version') && ['version', 'postgres', 'files'].includes(name)) && !name.startsWith('lock'))
   const isThere = async (path: string) => await access(path).then(() => true, () => false)
   const cluster = join(directory, 'postgres', 'cluster')
   const isWhole = await isThere(cluster) && !await isThere(join(cluster, 'recovery.signal'))

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { failed, resolveSecret } from '../../base/index.ts'
 import type { BackupPlace } from '../../topology/index.ts'
 import { folderStore } from './drivers/folder.ts'
-import type { BackupStore } from './store.ts'
+import { type BackupStore, isKey } from './store.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -10,7 +10,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 export async function openStore(place: BackupPlace, environment: Environment = process.env): Promise<BackupStore> {
   if (!/^\w+:\/\//.test(place.to)) return folderStore(resolve(place.to))
   const [, bucket, prefix = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*?))?\/?$/.exec(place.to) ?? []
-  if (bucket === undefined || (prefix !== '' && !/^[\w.-]+(\/[\w.-]+)*$/.test(prefix))) throw failed('usage', `${JSON.stringify(place.to)} is no store of backups: use a folder, or s3://bucket/prefix.`)
+  if (bucket === undefined || (prefix !== '' && !isKey(prefix))) throw failed('usage', `${JSON.stringify(place.to)} is no store of backups: use a folder, or s3://bucket/prefix.`)
   const { s3Store } = await import('./drivers/s3.ts')
   const { s3 = {} } = place
   const region = s3.region ?? environment['AWS_REGION'] ?? environment['AWS_DEFAULT_REGION'] ?? 'us-east-1'

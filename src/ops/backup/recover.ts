@@ -45,18 +45,18 @@ const recoveryMs = 7 * 24 * 3_600_000
  * It listens on no port meanwhile, archives nothing, and whoever is not this process's user is kept out. Errors: `backup`, `start`.
  */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
-  const { plan: { store, backup, log }, directory, signal, onStatus } = options
+  const { plan, plan: { store, backup, log }, directory, signal, onStatus } = options
   const home = await openHome(directory)
   const served = await prepare(home, options).catch(async (error: unknown) => { await home.release(); throw error })
   try {
     signal?.throwIfAborted()
     onStatus?.('Replaying the log')
-    const server = await launch(home, '', { durable: options.durable ?? true, readyMs: recoveryMs, settings: { ...hidden }, overriding: await recoverySettings(home, options.plan), ...onStatus && { onStatus: () => {} } })
+    const server = await launch(home, '', { durable: options.durable ?? true, readyMs: recoveryMs, settings: { ...hidden }, overriding: await recoverySettings(home, plan), ...onStatus && { onStatus: () => {} } })
     return await running(server, home, served.served, backup.user, served.stop)
   } catch (error) {
     await served.stop()
     await home.release()
-    throw served.fault() ?? recoveryFault(error, options.plan)
+    throw served.fault() ?? recoveryFault(error, plan)
   }
 
   async function prepare(of: Home, { durable = true, onBytes = () => {} }: RecoverOptions) {
@@ -69,7 +69,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       await replaceFile(join(draft, 'recovery.signal'), '', { owner: of.user })
       if (durable) await runCommand('sync', process.platform === 'linux' ? ['-f', draft] : [])
     })
-    const server = await serveLog({ cluster: of.cluster, user: of.user, store, log, backup })
+    const server = await serveLog({ cluster: of.cluster, user: of.user, store, log, backup, hasTarget: plan.target.kind !== 'latest' })
     await replaceFile(join(of.cluster, recoveryFolder, 'hba.conf'), 'local all all trust\n', { owner: of.user })
     return server
   }

@@ -15,6 +15,8 @@ import { isSegment, numberOf, segmentName, segmentOf, timelineOf } from './wal.t
  *   <name>.file     here it is
  *   <name>.none     there is none: for Postgres the end of the log
  *   <name>.failed   it could not be had: Postgres must not take that for the end, and stops (an exit code above 125)
+ *
+ * Postgres reads ahead. Where it has a target it stops by itself when the log ends before that, so what can't be had is `none` there: the target may come first.
  */
 export const recoveryFolder = 'tenfold_recovery'
 const at = `${recoveryFolder}/%f`
@@ -25,16 +27,16 @@ const ahead = 4
 const lookMs = 5
 
 export interface LogServer {
-  /** Why Postgres was told to stop; undefined when it was not. */
+  /** Why something could not be had; undefined when all could. */
   fault(): unknown
   /** Segments handed out so far. */
   served(): number
   stop(): Promise<void>
 }
 
-export interface ServedLog { readonly cluster: string; readonly user: SystemUser | undefined; readonly store: BackupStore; readonly log: StoredLog; readonly backup: BackupManifest }
+export interface ServedLog { readonly cluster: string; readonly user: SystemUser | undefined; readonly store: BackupStore; readonly log: StoredLog; readonly backup: BackupManifest; /** Whether there is a target before the end. */ readonly hasTarget: boolean }
 
-export async function serveLog({ cluster, user, store, log, backup }: ServedLog): Promise<LogServer> {
+export async function serveLog({ cluster, user, store, log, backup, hasTarget }: ServedLog): Promise<LogServer> {
   const folder = join(cluster, recoveryFolder)
   await rm(folder, { recursive: true, force: true })
   await makeDirectoryOf(user, folder)
@@ -58,14 +60,13 @@ export async function serveLog({ cluster, user, store, log, backup }: ServedLog)
     }
     try {
       if (isSegment(name)) for (let next = 0; next <= ahead; next++) void fetchOne(segmentName(timelineOf(name), numberOf(name, backup.segmentBytes) + next, backup.segmentBytes))
-      const content = await fetchOne(name)
-      fetched.delete(name)
+      const content = await fetchOne(name).finally(() => fetched.delete(name))
       if (content) { served++; return await say('file', content) }
       assertNoHole(name, log, backup, store)
       await say('none')
     } catch (error) {
-      fault ??= error
-      await say('failed')
+      fault = error
+      await say(hasTarget ? 'none' : 'failed')
     }
   }
   const run = async () => {

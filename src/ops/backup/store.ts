@@ -21,7 +21,9 @@ export interface BackupStore {
 
 export interface StoredObject { readonly key: string; readonly bytes: number }
 
+export function isKey(text: string): boolean { return /^[\w.-]+(\/[\w.-]+)*$/.test(text) && !text.split('/').some((word) => /^\.+$/.test(word)) }
+
 /** What no compiler holds: a key that leads out of the store. */
 export function assertKey(key: string): void {
-  if (!/^[\w.-]+(\/[\w.-]+)*$/.test(key) || key.split('/').some((word) => /^\.+$/.test(word))) throw failed('backup', `${JSON.stringify(key)} is no name of an object in a store of backups.`)
+  if (!isKey(key)) throw failed('backup', `${JSON.stringify(key)} is no name of an object in a store of backups.`)
 }

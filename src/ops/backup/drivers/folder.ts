@@ -23,7 +23,7 @@ export function folderStore(directory: string): BackupStore {
     name: directory,
     async put(key, content) { await write(key, async (path) => { await replaceFile(path, content); return true }) },
     create: (key, content) => write(key, (path) => createFile(path, content)),
-    get: (key) => told(async () => await readFile(pathOf(key)).catch((error: unknown) => { if (isMissing(error)) return undefined; throw error })),
+    get: (key) => told(async () => await readFile(pathOf(key)).catch((error: unknown) => { if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'EISDIR') return undefined; throw error })),
     list: (prefix) => told(async () => {
       const folder = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : ''
       const found: StoredObject[] = []
