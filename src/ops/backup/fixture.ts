@@ -50,7 +50,7 @@ export async function startFixture(options: { store?: (parent: string) => Backup
   const archiving = (async () => {
     for (; !stopping.signal.aborted; await systemClock.sleep(20, stopping.signal)) await archiver.pass().catch(() => { /* told by its state */ })
   })()
-  const first = async (client: pg.Client, text: string, values: unknown[] = []) => String((await client.query<unknown[]>({ text, values, rowMode: 'array' })).rows[0]?.[0] ?? '')
+  const first = async (client: pg.Client, text: string, values: unknown[] = []) => String((await client.query<unknown[]>(values.length > 0 ? { text, values, rowMode: 'array' } : { text, rowMode: 'array' })).rows?.[0]?.[0] ?? '')
   let restores = 0
   return {
     parent, directory, server, store, session, archiver, system,

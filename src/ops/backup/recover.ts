@@ -52,6 +52,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     signal?.throwIfAborted()
     onStatus?.('Replaying the log')
     const server = await launch(home, '', { durable: options.durable ?? true, readyMs: recoveryMs, settings: { ...hidden }, overriding: await recoverySettings(home, plan), ...onStatus && { onStatus: () => {} } })
+    if (signal?.aborted) { await server.stop(); signal.throwIfAborted() }
     return await running(server, home, served.served, backup.user, served.stop)
   } catch (error) {
     await served.stop()
@@ -69,7 +70,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       await replaceFile(join(draft, 'recovery.signal'), '', { owner: of.user })
       if (durable) await runCommand('sync', process.platform === 'linux' ? ['-f', draft] : [])
     })
-    const server = await serveLog({ cluster: of.cluster, user: of.user, store, log, backup, hasTarget: plan.target.kind !== 'latest' })
+    const server = await serveLog({ cluster: of.cluster, user: of.user, store, log, backup, hasTarget: plan.target.kind !== 'latest', signal })
     await replaceFile(join(of.cluster, recoveryFolder, 'hba.conf'), 'local all all trust\n', { owner: of.user })
     return server
   }

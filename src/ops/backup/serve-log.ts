@@ -20,11 +20,11 @@ import { isSegment, numberOf, segmentName, segmentOf, timelineOf } from './wal.t
  */
 export const recoveryFolder = 'tenfold_recovery'
 const at = `${recoveryFolder}/%f`
-export const restoreCommand = `rm -f ${at}.none ${at}.failed; : > ${at}.wanted || exit 200; i=0; while [ $i -lt 60000 ]; do [ -e ${at}.file ] && { mv ${at}.file "%p"; exit; }; [ -e ${at}.none ] && exit 1; [ -e ${at}.failed ] && exit 200; sleep 0.01 || sleep 1; i=$((i+1)); done; exit 200`
+export const restoreCommand = `rm -f ${at}.none ${at}.failed; : > ${at}.wanted || exit 200; i=0; while [ $i -lt 60000 ]; do [ -e ${at}.file ] && { mv ${at}.file "%p"; exit; }; [ -e ${at}.none ] && exit 1; [ -e ${at}.failed ] && exit 200; sleep 0.02 || sleep 1; i=$((i+1)); done; exit 200`
 
 /** Segments that are fetched before they are asked for. */
 const ahead = 4
-const lookMs = 5
+const lookMs = 10
 
 export interface LogServer {
   /** Why something could not be had; undefined when all could. */
@@ -34,9 +34,9 @@ export interface LogServer {
   stop(): Promise<void>
 }
 
-export interface ServedLog { readonly cluster: string; readonly user: SystemUser | undefined; readonly store: BackupStore; readonly log: StoredLog; readonly backup: BackupManifest; /** Whether there is a target before the end. */ readonly hasTarget: boolean }
+export interface ServedLog { readonly cluster: string; readonly user: SystemUser | undefined; readonly store: BackupStore; readonly log: StoredLog; readonly backup: BackupManifest; /** Whether there is a target before the end. */ readonly hasTarget: boolean; readonly signal: AbortSignal | undefined }
 
-export async function serveLog({ cluster, user, store, log, backup, hasTarget }: ServedLog): Promise<LogServer> {
+export async function serveLog({ cluster, user, store, log, backup, hasTarget, signal }: ServedLog): Promise<LogServer> {
   const folder = join(cluster, recoveryFolder)
   await rm(folder, { recursive: true, force: true })
   await makeDirectoryOf(user, folder)
@@ -59,6 +59,7 @@ export async function serveLog({ cluster, user, store, log, backup, hasTarget }:
       await rename(draft, join(folder, `${name}.${ending}`))
     }
     try {
+      if (signal?.aborted) throw failed('backup', 'The recovery was interrupted: restore again.')
       if (isSegment(name)) for (let next = 0; next <= ahead; next++) void fetchOne(segmentName(timelineOf(name), numberOf(name, backup.segmentBytes) + next, backup.segmentBytes))
       const content = await fetchOne(name).finally(() => fetched.delete(name))
       if (content) { served++; return await say('file', content) }
@@ -66,7 +67,7 @@ export async function serveLog({ cluster, user, store, log, backup, hasTarget }:
       await say('none')
     } catch (error) {
       fault = error
-      await say(hasTarget ? 'none' : 'failed')
+      await say(hasTarget && !signal?.aborted ? 'none' : 'failed')
     }
   }
   const run = async () => {

@@ -12,10 +12,13 @@ import type { PostgresSettings } from './settings.ts'
  *   stored/open       somebody stores segments, and the last attempt went well: without it nobody waits
  *   stored/<segment>  the store has it
  *
+ * It waits three seconds, since a server that is told to stop waits for it, also where whoever stored segments was killed. Its exit code then is above 125: Postgres' archiver ends, and comes
+ * back after ten seconds, rather than try twice more at once. To be late with this costs nothing: what is stored is stored.
+ *
  * (`pg_wal` is not part of a base backup, and Postgres passes over names there that are not its own.)
  */
 export const storedFolder = 'pg_wal/stored'
-const command = `[ -e ${storedFolder}/open ] || exit 1; i=0; while [ $i -lt 100 ]; do [ -e ${storedFolder}/%f ] && exit 0; [ -e ${storedFolder}/open ] || exit 1; sleep 0.1 || sleep 1; i=$((i+1)); done; exit 1`
+const command = `[ -e ${storedFolder}/open ] || exit 255; i=0; while [ $i -lt 30 ]; do [ -e ${storedFolder}/%f ] && exit 0; [ -e ${storedFolder}/open ] || exit 255; sleep 0.1 || sleep 1; i=$((i+1)); done; exit 255`
 
 /** `timeoutSeconds`: a segment is handed on after so long, full or not. */
 export interface Archiving { readonly timeoutSeconds: number }
