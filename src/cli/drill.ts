@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { failed, reasonOf, systemClock } from '../base/index.ts'
 import { adminSession, type BackupStore, createArchiver, type DrillReport, drillRestore, serverFacts } from '../ops/index.ts'
 import { type AttachedServer, attachServer, databaseName } from '../runtime/index.ts'
@@ -14,9 +14,10 @@ and how much would have been lost when it was asked (RPO). Writers go on; it lea
 Exit code 0 when every table was the same, 1 when one was not.
 
 --from STORE   what the topology says (backup) unless told
+--directory D  where it is restored to meanwhile, such as on another disk; a folder of the data directory unless told
 --json         the same for programs
 `,
-  options: { from: { type: 'string' }, json: { type: 'boolean' } },
+  options: { from: { type: 'string' }, directory: { type: 'string' }, json: { type: 'boolean' } },
   positionals: ['restore'],
   async run({ app, topology }, { values, positionals: [what] }) {
     if (what !== 'restore') throw failed('usage', `There is no drill ${JSON.stringify(what)}: use restore.`)
@@ -27,7 +28,7 @@ Exit code 0 when every table was the same, 1 when one was not.
     try {
       let bytes = 0
       const report = await interruptible((signal) => drillRestore({
-        server: server.address, database: databaseName(app), store, directory: join(server.place, 'drill'), signal,
+        server: server.address, database: databaseName(app), store, directory: resolve(typeof values['directory'] === 'string' ? values['directory'] : server.place, 'tenfold-drill'), signal,
         onStatus: progress.say, onBytes: (more) => { progress.show(bytes += more) },
       }))
       progress.end()

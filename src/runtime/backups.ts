@@ -19,7 +19,7 @@ export interface Backups {
 }
 
 /** How often the log is looked at, in milliseconds: a segment that is full waits no longer than that. */
-const lookMs = 250
+const lookMs = 500
 
 /** Errors: `usage`, `secret`, when the store can't be the one that is meant. That it can't be reached now is told later, and lost is nothing meanwhile. */
 export async function prepareBackups(policy: BackupPolicy, { file }: Pick<DataDirectory, 'file'>, logs: Logs): Promise<Backups> {

@@ -93,10 +93,10 @@ test('Ctrl-C ends a drill and a restore, and leaves nothing; what is asked for w
   const shop = await startShop(directory, { environment })
   await backedUp(shop)
   const drill = await command(directory, ['drill', 'restore'], { environment })
-  await until('it is at work', async () => await access(join(directory, 'drill')).then(() => true, () => false))
+  await until('it is at work', async () => await access(join(directory, 'tenfold-drill')).then(() => true, () => false))
   interrupt(drill)
   assert.equal((await finished(drill)).code, 130)
-  assert.ok(!(await readdir(directory)).includes('drill'))
+  assert.ok(!(await readdir(directory)).includes('tenfold-drill'))
 
   const other = join(dirname(directory), 'other')
   await mkdir(other)

@@ -82,7 +82,7 @@ describe('the log of a database', () => {
     assert.equal(mode, 'on')
     const archiver = createArchiver({ cluster: join(directory, 'cluster'), store, clock: systemClock, system: async () => system })
     const stopping = new AbortController()
-    const passes = (async () => { for (; !stopping.signal.aborted; await systemClock.sleep(10, stopping.signal)) await archiver.pass() })()
+    const passes = waitFor(async () => { await archiver.pass(); return stopping.signal.aborted || undefined }, { timeoutMs: 60_000 })
     await second.stop()
     stopping.abort()
     await passes
@@ -107,6 +107,9 @@ describe('the log of a database', () => {
     const { readFile } = await import('./log.ts')
     const same = await readFile(fixture.store, fixture.system, name) ?? Buffer.alloc(0)
     await ready(same) // killed after it had been stored, and before that was told
+    await archiver.pass()
+    assert.deepEqual((await readdir(join(cluster, 'pg_wal/stored'))).toSorted(), [name, 'open'])
+    await rm(join(cluster, 'pg_wal/stored/open')) // as a start of Postgres does
     await archiver.pass()
     assert.deepEqual((await readdir(join(cluster, 'pg_wal/stored'))).toSorted(), [name, 'open'])
     await rm(join(cluster, 'pg_wal/stored', name))

@@ -26,7 +26,8 @@ export interface ArchiveState {
   readonly fault: string | undefined
 }
 
-const atOnce = 4
+/** A segment is some 40 MB of memory while it is packed. */
+const atOnce = 2
 const passMax = 64
 
 /**
@@ -36,20 +37,16 @@ const passMax = 64
 export function createArchiver({ cluster, store, system, clock }: { cluster: string; store: BackupStore; system: () => Promise<string>; clock: Clock }): Archiver {
   const folder = join(cluster, storedFolder)
   let state: ArchiveState = { waiting: 0, oldestMs: 0, storedFiles: 0, fault: undefined }
-  let isOpen = false
   let histories: Set<string> | undefined
-  const setOpen = async (open: boolean) => {
-    if (open && !isOpen) { await openFolder(folder); await writeFile(join(folder, 'open'), '', { mode: 0o644 }) }
-    if (!open) await rm(join(folder, 'open'), { force: true })
-    isOpen = open
-  }
+  const close = () => rm(join(folder, 'open'), { force: true })
   const storeOne = async (name: string) => {
     await storeLogFile(store, await system(), name, await readFile(join(cluster, 'pg_wal', name)))
     state = { ...state, storedFiles: state.storedFiles + 1 }
   }
   const work = async (): Promise<boolean> => {
     const { names, oldestMs } = await waiting(cluster, clock.now())
-    const marked = new Set((await readdir(folder).catch(() => [])).filter((name) => name !== 'open'))
+    const found: string[] = await readdir(folder).catch(() => [])
+    const marked = new Set(found.filter((name) => name !== 'open'))
     const unknown = names.filter((name) => !marked.has(name))
     state = { ...state, waiting: unknown.length, oldestMs: unknown.length > 0 ? oldestMs : 0 }
     const now = unknown.slice(0, passMax)
@@ -61,7 +58,7 @@ export function createArchiver({ cluster, store, system, clock }: { cluster: str
     for (const name of (await readdir(join(cluster, 'pg_wal'))).filter((one) => one.endsWith('.history') && isArchivable(one) && !histories?.has(one))) { await storeOne(name); histories.add(name) }
     for (const name of marked) if (!names.includes(name)) await rm(join(folder, name), { force: true })
     state = { ...state, waiting: unknown.length - now.length, oldestMs: unknown.length > now.length ? oldestMs : 0, fault: undefined }
-    await setOpen(true)
+    if (!found.includes('open')) { await openFolder(folder); await writeFile(join(folder, 'open'), '', { mode: 0o644 }) } // each start of Postgres closes it
     return unknown.length > now.length
   }
   return {
@@ -72,11 +69,11 @@ export function createArchiver({ cluster, store, system, clock }: { cluster: str
       } catch (error) {
         if (isMissing(error)) return false // no database yet, or one that is just going
         state = { ...state, fault: (error as Error).message }
-        await setOpen(false).catch(() => {})
+        await close().catch(() => {})
         throw error
       }
     },
-    close: () => setOpen(false),
+    close,
   }
 }
 

@@ -61,9 +61,9 @@ describe('a database that is backed up', () => {
       await session.end()
     })
     const made = await fixture.backup()
-    const before = Number(await fixture.ask('select count(*) from numbers'))
+    const earlier = Number(await fixture.ask('select count(*) from numbers'))
     let moment = ''
-    while (Number(await fixture.ask('select count(*) from numbers')) < before + 500) moment = await fixture.now()
+    while (Number(await fixture.ask('select count(*) from numbers')) < earlier + 500) moment = await fixture.now()
     stop.abort()
     await Promise.all(writers)
     await fixture.archived()
@@ -204,4 +204,22 @@ describe('a database that is backed up', () => {
     await assert.rejects(takeBackup({ server: { ...server, port: 1 }, store, random: systemRandom }), { code: 'backup', message: /^The database at 127\.0\.0\.1:1 cannot be reached/ })
     await rm(join(fixture.parent, 'nothing'), { recursive: true, force: true })
   })
+})
+
+test('a damaged page is told, and not backed up; a disk that is too small is, before anything is fetched', async () => {
+  const fixture = await startFixture()
+  try {
+    await fixture.ask('create table victims as select generate_series(1, 1000) as number')
+    await fixture.backup()
+    const plan = await planRestore(fixture.store, { target: { kind: 'latest' } })
+    const large = { ...plan, backup: { ...plan.backup, bytes: 2 ** 60 } }
+    await assert.rejects(recover({ plan: large, directory: join(fixture.parent, 'small'), durable: false }), { code: 'backup', message: /^The disk of .* has \d+ MB free, and \d+ are needed: free some space/ })
+    const file = join(fixture.directory, 'cluster', await fixture.ask(`select pg_relation_filepath('victims')`))
+    await fixture.ask('checkpoint')
+    await flip(file)
+    await assert.rejects(fixture.backup(), { code: 'backup', message: /^The database has damaged pages, and so it was not backed up/ })
+    assert.equal((await listBackups(fixture.store)).whole.length, 1)
+  } finally {
+    await fixture.end()
+  }
 })

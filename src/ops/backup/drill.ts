@@ -41,6 +41,8 @@ export interface DrillReport {
   readonly differences: readonly Difference[]
 }
 
+/** What the running database keeps for itself where the drill is on its disk. */
+const reserveBytes = 512 * 1024 ** 2
 /** How long the log up to the moment may take to come into the store, in milliseconds. */
 const archivedMs = 90_000
 
@@ -79,7 +81,7 @@ async function drill(options: DrillOptions): Promise<DrillReport> {
       const began = systemClock.monotonic()
       const plan = await planRestore(store, { target: { kind: 'lsn', lsn: moment.lsn } })
       if (plan.backup.system !== system) throw failed('backup', `The newest backup in ${store.name} is of another database: make one of this.`)
-      const recovered = await recover({ plan, directory, onStatus, ...options.onBytes && { onBytes: options.onBytes }, ...signal && { signal } })
+      const recovered = await recover({ plan, directory, onStatus, reserveBytes, ...options.onBytes && { onBytes: options.onBytes }, ...signal && { signal } })
       try {
         const session = await recovered.connect(database)
         await session.query('select 1')

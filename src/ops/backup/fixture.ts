@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type pg from 'pg'
-import { systemClock, systemRandom } from '../../base/index.ts'
+import { failed, systemClock, systemRandom } from '../../base/index.ts'
 import { waitFor } from '../../base/process.ts'
 import { type PostgresServer, startPostgres } from '../rig/postgres.ts'
 import { type Archiver, createArchiver } from './archiver.ts'
@@ -60,7 +60,7 @@ export async function startFixture(options: { store?: (parent: string) => Backup
     async archived() {
       const name = await first(session, `select pg_walfile_name(pg_logical_emit_message(true, 'test', 'more'))`)
       await session.query('select pg_switch_wal()')
-      if (!await waitFor(async () => (await store.list(walKey(system, name))).length > 0 || undefined, { timeoutMs: 20_000 })) throw new Error(`${name} was not archived: ${archiver.state().fault}`)
+      if (!await waitFor(async () => (await store.list(walKey(system, name))).length > 0 || undefined, { timeoutMs: 20_000 })) throw failed('backup', `${name} was not archived: ${archiver.state().fault}`)
       return name
     },
     async restored(to, text, more = {}) {

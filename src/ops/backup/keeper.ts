@@ -29,11 +29,14 @@ export interface KeeperOptions {
 
 /** How often all that is in the store is looked at, rather than what is remembered of it, in milliseconds. */
 const lookMs = 3_600_000
+/** A backup that failed may have copied all: the next try is not before so long, and twice as long each time, up to an hour; in milliseconds. */
+const pauseMs = 30_000
 
 export function createKeeper({ policy, store, server, clock, random, signal, onBackup }: KeeperOptions): Keeper {
   const everyMs = milliseconds(policy.every ?? '1d')
   let last: number | undefined
   let lookedAt = -Infinity
+  let [failures, notBefore] = [0, -Infinity]
   const beat = async () => {
     const session = await adminSession(server)
     try {
@@ -54,8 +57,11 @@ export function createKeeper({ policy, store, server, clock, random, signal, onB
     lastBackupAt: () => last,
     async pass() {
       const reason = await beat()
-      if (reason === undefined) return
+      if (reason === undefined || clock.monotonic() < notBefore) return
+      failures++
+      notBefore = clock.monotonic() + Math.min(3_600_000, pauseMs * 2 ** (failures - 1))
       const made = await takeBackup({ server, store, random, signal, isDue: async (session) => (await whyDue(session, store, everyMs, clock.now())).reason !== undefined })
+      ;[failures, notBefore] = [0, -Infinity]
       if (!made) return
       last = Date.parse(made.endedAt)
       await removeOld(store, made.system, policy.keep ?? 7)

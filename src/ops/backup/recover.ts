@@ -1,4 +1,4 @@
-import { open, rm } from 'node:fs/promises'
+import { open, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { failed, isTenfoldError, systemRandom, type TenfoldError } from '../../base/index.ts'
@@ -18,6 +18,8 @@ export interface RecoverOptions {
   readonly directory: string
   /** False, for a drill: nothing need outlive the machine. */
   readonly durable?: boolean
+  /** What must stay free on its disk beside what is restored, in bytes. */
+  readonly reserveBytes?: number
   readonly onStatus?: (text: string) => void
   /** Bytes fetched of the backup. */
   readonly onBytes?: (bytes: number) => void
@@ -60,10 +62,11 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     throw served.fault() ?? recoveryFault(error, plan)
   }
 
-  async function prepare(of: Home, { durable = true, onBytes = () => {} }: RecoverOptions) {
+  async function prepare(of: Home, { durable = true, reserveBytes = 0, onBytes = () => {} }: RecoverOptions) {
     if (String(backup.postgres).split('.')[0] !== String(of.engine.major)) throw failed('backup', `The backup ${backup.id} is of Postgres ${backup.postgres}, and this is Postgres ${of.engine.major}: restore it where that version is installed.`)
     if (await isHalfRestored(of)) await rm(of.cluster, { recursive: true, force: true })
     else if (await hasCluster(of)) throw failed('backup', `${of.directory} holds a database already, which a restore never touches: restore into an empty directory.`)
+    await assertRoom(of.directory, backup.bytes * 1.1 + reserveBytes)
     onStatus?.(`Fetching the backup ${backup.id} from ${store.name}`)
     await fillCluster(of, async (draft) => {
       await unpackBackup(store, backup, draft, of.user, (bytes) => { signal?.throwIfAborted(); onBytes(bytes) })
@@ -74,6 +77,14 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     await replaceFile(join(of.cluster, recoveryFolder, 'hba.conf'), 'local all all trust\n', { owner: of.user })
     return server
   }
+}
+
+/** A disk that a restore fills may be the one on which the running database is. */
+async function assertRoom(directory: string, neededBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory)
+  if (bavail * bsize >= neededBytes) return
+  const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
+  throw failed('backup', `The disk of ${directory} has ${megabytes(bavail * bsize)} MB free, and ${megabytes(neededBytes)} are needed: free some space, or use --directory with another disk.`)
 }
 
 /** A socket in the data directory, which only its owner may enter. */

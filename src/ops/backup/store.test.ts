@@ -4,15 +4,15 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { storeContract } from './contract.ts'
 import { folderStore } from './drivers/folder.ts'
 import { s3Store } from './drivers/s3.ts'
+import { startFixture } from './fixture.ts'
 import { openStore } from './open-store.ts'
+import { verifyStore } from './verify.ts'
 
-let parent = ''
-before(async () => { parent = await mkdtemp(join(tmpdir(), 'tenfold-store-')) })
-after(() => rm(parent, { recursive: true }))
+const parent = await mkdtemp(join(tmpdir(), 'tenfold-store-'))
 
 describe('a folder of backups', () => {
   for (const [index, { name, run }] of storeContract.entries()) test(name, () => run(folderStore(join(parent, `folder${index}`))))
@@ -56,7 +56,10 @@ async function s3Server(): Promise<S3Server | string> {
 
 const server = await s3Server()
 const place = { endpoint: typeof server === 'string' ? '' : server.endpoint, region: 'us-east-1', bucket: 'backups', accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }
-after(async () => { if (typeof server !== 'string') await server.close() })
+after(async () => {
+  if (typeof server !== 'string') await server.close()
+  await rm(parent, { recursive: true })
+})
 
 describe('backups in S3', { skip: typeof server === 'string' && server }, () => {
   for (const [index, { name, run }] of storeContract.entries()) test(name, () => run(s3Store({ ...place, prefix: `of/case-${index}` })))
@@ -68,6 +71,20 @@ describe('backups in S3', { skip: typeof server === 'string' && server }, () => 
     await wrong({ bucket: 'nowhere' }, /has no bucket nowhere: create it, or correct its name\.$/)
     await wrong({ endpoint: 'http://127.0.0.1:1' }, /cannot be reached at http:\/\/127\.0\.0\.1:1 \(.+\): see whether it runs, or correct the endpoint\.$/)
     await assert.rejects(s3Store({ ...place, prefix: '', bucket: 'nowhere' }).get('x'), { code: 'backup', message: /has no bucket/ })
+  })
+
+  test('a database is backed up there, its log with it, and restored from there', async () => {
+    const fixture = await startFixture({ store: () => s3Store({ ...place, prefix: 'database' }) })
+    try {
+      await fixture.ask('create table numbers as select 1 as number')
+      await fixture.backup()
+      await fixture.ask('insert into numbers values (2)')
+      await fixture.archived()
+      assert.deepEqual((({ backups, logFaults }) => [backups.map(({ fault }) => fault), logFaults])(await verifyStore(fixture.store)), [[undefined], []])
+      assert.equal((await fixture.restored('latest', 'select sum(number) from numbers')).answer, '3')
+    } finally {
+      await fixture.end()
+    }
   })
 
   test('a server that stumbles is asked again; one that cuts an answer off too', async () => {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { constants, createZstdCompress } from 'node:zlib'
 import pg from 'pg'
-import { failed, isTenfoldError, type Random } from '../../base/index.ts'
+import { failed, isTenfoldError, type Random, type TenfoldError } from '../../base/index.ts'
 import { type BaseBackup, baseBackup, type PostgresAddress, replicationSession } from '../rig/base-backup.ts'
 import { type BackupManifest, clearUnfinished, partKey, writeManifest, writeStarted } from './manifest.ts'
 import { sealContent } from './sealed.ts'
@@ -55,10 +55,25 @@ export async function takeBackup(options: TakeOptions): Promise<BackupManifest |
     return manifest
   } catch (error) {
     if (signal?.aborted) throw failed('backup', 'The backup was interrupted: what it left is cleared away by the next.', { cause: error })
-    throw isTenfoldError(error) ? error : failed('backup', `The backup broke off (${(error as Error).message}): see whether the database runs, and try again.`, { cause: error })
+    throw backupFault(error)
   } finally {
     await session.end()
   }
+}
+
+const faults: readonly (readonly [RegExp, string])[] = [
+  [/checksum verification failure/, 'The database has damaged pages, and so it was not backed up: see to its disk, find the table by amcheck or pg_dump, and restore the newest backup if need be.'],
+  [/requested WAL segment \S+ has already been removed/, 'More log was written during the backup than the server keeps: raise its max_slot_wal_keep_size, and try again.'],
+  [/all replication slots are in use/, 'A backup needs a replication slot, and all are taken: raise max_replication_slots, or drop one that nobody uses.'],
+  [/number of requested standby connections exceeds|max_wal_senders/, 'A backup needs a replication connection, and all are taken: raise max_wal_senders.'],
+  [/permission denied|must be superuser|not permitted to (?:run|use|start)|role "[^"]*" .*replicat/i, 'The user of the backup may not replicate: make it a superuser, or give it REPLICATION and pg_read_all_settings.'],
+]
+
+function backupFault(error: unknown): TenfoldError {
+  const { message } = error as Error
+  const known = faults.find(([pattern]) => pattern.test(message))
+  if (known) return failed('backup', known[1], { cause: error })
+  return isTenfoldError(error) ? error : failed('backup', `The backup broke off (${message}): see whether the database runs, and try again.`, { cause: error })
 }
 
 interface Copied { readonly made: BaseBackup; readonly parts: BackupManifest['parts']; readonly bytes: number }
