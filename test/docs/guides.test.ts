@@ -34,8 +34,8 @@ for (const { name, program, files } of pages) {
   writeFileSync(join(place, name, 'guide.ts'), program)
 }
 
-test('there is a guide for each verb, and for one tier alone; each is a program and nothing else', () => {
-  assert.deepEqual(pages.map(({ name }) => name), ['action', 'command', 'dependency', 'event', 'job', 'one-tier', 'query', 'routes'])
+test('there is a guide for each verb, for one tier alone, and for backups; each is a program and nothing else', () => {
+  assert.deepEqual(pages.map(({ name }) => name), ['action', 'backups', 'command', 'dependency', 'event', 'job', 'one-tier', 'query', 'routes'])
   for (const { name, program, others } of pages) {
     assert.deepEqual(others, [], `${name}: a block that no test runs`)
     assert.match(program, /assert\./, `${name} shows nothing`)
