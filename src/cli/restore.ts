@@ -17,7 +17,7 @@ held against its checksums. It says up to which transaction it came. Then TENFOL
 --directory DIR  where to
 --from STORE     a folder, or s3://bucket/prefix (see tenfold backup --help); what the topology says (backup) unless told
 --backup ID      begins with that backup; the newest that ended before TIME unless told
---timeline N     goes along that timeline, where an earlier restore made several; the newest unless told
+--timeline N     goes along that timeline; needed where a restored copy has run, so that the log went several ways
 --json           the same for programs
 `,
   options: { to: { type: 'string' }, from: { type: 'string' }, directory: { type: 'string' }, backup: { type: 'string' }, timeline: { type: 'string' }, json: { type: 'boolean' } },

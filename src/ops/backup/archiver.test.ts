@@ -6,6 +6,7 @@ import { type Clock, systemClock, systemRandom } from '../../base/index.ts'
 import { runCommand, waitFor } from '../../base/process.ts'
 import { type PostgresServer, startPostgres } from '../rig/postgres.ts'
 import { createArchiver } from './archiver.ts'
+import { drillRestore } from './drill.ts'
 import { createFileKeeper, faultsOfFiles, restoreFiles } from './files.ts'
 import { folderStore } from './drivers/folder.ts'
 import { type Fixture, settings, startFixture } from './fixture.ts'
@@ -15,6 +16,7 @@ import { listBackups } from './manifest.ts'
 import { planRestore } from './plan.ts'
 import { recover, settle } from './recover.ts'
 import { adminSession } from './session.ts'
+import { verifyStore } from './verify.ts'
 import { isSegment, walKey } from './wal.ts'
 
 const noMount = (process.platform !== 'linux' || process.getuid?.() !== 0) && 'only root on Linux can make a small disk'
@@ -141,7 +143,10 @@ describe('the log of a database', () => {
     await session.end()
     await branch.stop()
     const all = `select string_agg(number::text, ',' order by number) from numbers`
-    assert.deepEqual((({ answer, timeline }) => [answer, timeline])(await fixture.restored('latest', all)), ['1,3', 3])
+    await assert.rejects(fixture.restored('latest', all), { code: 'backup', message: /went several ways, since a restored copy has run: timeline 1 to \w{24}, timeline 2 to \w{24}\. Say which by --timeline\.$/ })
+    assert.deepEqual((await verifyStore(store)).logFaults, [])
+    assert.deepEqual((({ answer, timeline }) => [answer, timeline])(await fixture.restored('latest', all, { timeline: 2 })), ['1,3', 3])
+    assert.equal((await drillRestore({ server: fixture.server, database: 'postgres', store, directory: join(parent, 'drill') })).same, true, 'a drill goes the way of the running database')
     assert.deepEqual((({ answer, timeline }) => [answer, timeline])(await fixture.restored('latest', all, { timeline: 1 })), ['1,2', 3])
   })
 

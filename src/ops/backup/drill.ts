@@ -10,7 +10,7 @@ import { lastSegment, readLog } from './log.ts'
 import { takeMoment } from './moment.ts'
 import { planRestore } from './plan.ts'
 import { recover } from './recover.ts'
-import { adminSession, serverFacts } from './session.ts'
+import { adminSession, currentTimeline, serverFacts } from './session.ts'
 import type { BackupStore } from './store.ts'
 import { walKey } from './wal.ts'
 
@@ -71,7 +71,8 @@ async function drill(options: DrillOptions): Promise<DrillReport> {
   const admin = await adminSession(server)
   try {
     const { system } = await serverFacts(admin)
-    const rpoSeconds = await lossSeconds(admin, store, system)
+    const timeline = await currentTimeline(admin)
+    const rpoSeconds = await lossSeconds(admin, store, system, timeline)
     const moment = await takeMoment(server, database)
     const running = fingerprints(moment.session).finally(() => moment.session.end()) // what it sees keeps dead rows from being cleared away
     running.catch(() => { /* waited for below */ })
@@ -79,8 +80,7 @@ async function drill(options: DrillOptions): Promise<DrillReport> {
       onStatus('Waiting until the log up to now is in the store')
       await untilArchived(admin, store, system, signal)
       const began = systemClock.monotonic()
-      const plan = await planRestore(store, { target: { kind: 'lsn', lsn: moment.lsn } })
-      if (plan.backup.system !== system) throw failed('backup', `The newest backup in ${store.name} is of another database: make one of this.`)
+      const plan = await planRestore(store, { target: { kind: 'lsn', lsn: moment.lsn }, timeline, system })
       const recovered = await recover({ plan, directory, onStatus, reserveBytes, ...options.onBytes && { onBytes: options.onBytes }, ...signal && { signal } })
       try {
         const session = await recovered.connect(database)
@@ -104,9 +104,8 @@ async function drill(options: DrillOptions): Promise<DrillReport> {
 }
 
 /** The time since the newest segment in the store was closed. */
-async function lossSeconds(admin: pg.Client, store: BackupStore, system: string): Promise<number> {
-  const { rows: [at] } = await admin.query<{ timeline: number }>(`select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as timeline`)
-  const newest = lastSegment(await readLog(store, system), at?.timeline ?? 1)
+async function lossSeconds(admin: pg.Client, store: BackupStore, system: string, timeline: number): Promise<number> {
+  const newest = lastSegment(await readLog(store, system), timeline)
   if (!newest) throw failed('backup', `${store.name} holds no log of this database, so what came since the last backup would be lost: give the topology backup: { to: ... }, and start the application with it.`)
   const { rows: [closed] } = await admin.query<{ seconds: number | null }>(`
     select extract(epoch from clock_timestamp() - coalesce((pg_stat_file('pg_wal/' || $1, true)).modification, (select last_archived_time from pg_stat_archiver)))::float8 as seconds`, [newest])

@@ -5,7 +5,7 @@ import type { PostgresAddress } from '../rig/base-backup.ts'
 import { firstGap, leadsTo, readLog } from './log.ts'
 import { listBackups } from './manifest.ts'
 import { removeOld } from './retention.ts'
-import { adminSession, serverFacts } from './session.ts'
+import { adminSession, currentTimeline, serverFacts } from './session.ts'
 import type { BackupStore } from './store.ts'
 import { takeBackup } from './take.ts'
 
@@ -73,14 +73,13 @@ export function createKeeper({ policy, store, server, clock, random, signal, onB
 /** Why a full backup is needed now; `reason` is undefined when none is. */
 async function whyDue(session: pg.Client, store: BackupStore, everyMs: number, nowMs: number): Promise<{ reason: string | undefined; lastMs: number | undefined }> {
   const { system } = await serverFacts(session)
-  const newest = (await listBackups(store)).whole.findLast((one) => one.system === system)
-  if (!newest) return { reason: 'there was none', lastMs: undefined }
+  const ours = (await listBackups(store)).whole.filter((one) => one.system === system)
+  const timeline = await currentTimeline(session)
+  const log = await readLog(store, system)
+  const newest = ours.findLast((one) => leadsTo(log, timeline, one)) // a copy that was restored elsewhere may have made the others
+  if (!newest) return { reason: ours.length === 0 ? 'there was none' : `none leads to timeline ${timeline}, on which the database goes on`, lastMs: undefined }
   const lastMs = Date.parse(newest.endedAt)
   if (nowMs - lastMs >= everyMs) return { reason: 'the last is old enough', lastMs }
-  const { rows: [at] } = await session.query<{ timeline: number }>(`select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as timeline`)
-  const log = await readLog(store, system)
-  const timeline = at?.timeline ?? 1
-  if (!leadsTo(log, timeline, newest)) return { reason: `the database goes on on timeline ${timeline}, to which none leads`, lastMs }
   const gap = firstGap(log, newest, timeline)
   return { reason: gap ? `the log behind the last has a hole at ${gap}` : undefined, lastMs }
 }

@@ -28,9 +28,25 @@ export async function readFile(store: BackupStore, system: string, name: string)
   throw failed('backup', `${key} in ${store.name} is damaged: restore to a time before it, or from a copy of the store.`)
 }
 
-/** The newest, unless told: the way that the database has gone on. */
-export function timelineFor(log: StoredLog, backups: readonly BackupManifest[], wanted?: number): number {
-  return wanted ?? Math.max(1, ...log.ancestors.keys(), ...backups.map(({ end }) => end.timeline))
+/** A way that the database went, to its last segment. */
+export interface Tip { readonly timeline: number; readonly last: string }
+
+/** The timelines that go on behind where others branched off. After a restore there may be two: what was regretted, and what came instead; or two databases that both go on. */
+export function tipsOf(log: StoredLog, segmentBytes: number): Tip[] {
+  const timelines = [...new Set([...log.names].filter(isSegment).map(timelineOf))].toSorted((one, other) => one - other)
+  return timelines.flatMap((timeline) => {
+    const last = lastSegment(log, timeline)
+    const left = [...log.ancestors.values()].flatMap((ancestors) => ancestors.filter((one) => one.timeline === timeline).map(({ leftAt }) => numberOf(segmentOf(timeline, leftAt, segmentBytes), segmentBytes)))
+    return last && left.every((number) => numberOf(last, segmentBytes) > number) ? [{ timeline, last }] : []
+  })
+}
+
+/** Undefined `wanted`: the only way that there is. Errors: `backup`, where there are several. */
+export function timelineFor(store: BackupStore, log: StoredLog, backups: readonly BackupManifest[], wanted: number | undefined): number {
+  if (wanted !== undefined) return wanted
+  const tips = tipsOf(log, backups[0]?.segmentBytes ?? 2 ** 24)
+  if (tips.length > 1) throw failed('backup', `The log in ${store.name} went several ways, since a restored copy has run: ${tips.map(({ timeline, last }) => `timeline ${timeline} to ${last}`).join(', ')}. Say which by --timeline.`)
+  return tips[0]?.timeline ?? Math.max(1, ...backups.map(({ end }) => end.timeline))
 }
 
 /** Whether that timeline goes through that backup. */

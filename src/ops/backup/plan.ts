@@ -9,10 +9,12 @@ export type Target = { readonly kind: 'latest' } | { readonly kind: 'time'; read
 
 export interface PlanOptions {
   readonly target: Target
-  /** Undefined: the newest, and so the way that the database went on after an earlier restore. */
+  /** Undefined: the only way that the log goes. */
   readonly timeline?: number | undefined
   /** Undefined: the newest that ended before the target. */
   readonly backupId?: string | undefined
+  /** Undefined: the database of that backup, or of the newest. */
+  readonly system?: string | undefined
 }
 
 export interface Plan {
@@ -35,16 +37,17 @@ export function readTarget(text: string, nowMs: number): Target {
 }
 
 /** Finds what is needed, and that it is there, before anything is fetched. Errors: `backup`. */
-export async function planRestore(store: BackupStore, { target, timeline: wanted, backupId }: PlanOptions): Promise<Plan> {
+export async function planRestore(store: BackupStore, { target, timeline: wanted, backupId, system: of }: PlanOptions): Promise<Plan> {
   const backups = await listBackups(store)
   const { whole, damaged } = backups
   const newest = whole.at(-1)
   if (!newest) throw failed('backup', damaged.length > 0 ? `The manifests of all backups in ${store.name} are damaged (${damaged.join(', ')}): use a copy of the store.` : `There is no backup in ${store.name}: tenfold backup makes one.`)
   const chosen = backupId === undefined ? undefined : chosenOf(backups, backupId, store)
-  const { system } = chosen ?? newest
+  const { system } = of === undefined ? chosen ?? newest : { system: of }
   const ours = whole.filter((one) => one.system === system)
+  if (ours.length === 0) throw failed('backup', `There is no backup of this database in ${store.name}: tenfold backup makes one.`)
   const log = await readLog(store, system)
-  const timeline = timelineFor(log, ours, wanted)
+  const timeline = timelineFor(store, log, ours, wanted)
   const isEarly = ({ endedAt }: BackupManifest) => target.kind !== 'time' || Date.parse(endedAt) <= target.ms
   const fitting = ours.filter((one) => isEarly(one) && leadsTo(log, timeline, one))
   if (chosen && !fitting.includes(chosen)) throw failed('backup', `The backup ${chosen.id} ended at ${chosen.endedAt} on timeline ${chosen.end.timeline}, and leads to no earlier moment and no timeline beside it: use an earlier backup.`)

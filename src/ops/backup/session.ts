@@ -38,3 +38,9 @@ export async function serverFacts(session: pg.Client): Promise<ServerFacts> {
   if (facts.tablespaces !== '0') throw failed('backup', 'The database has tablespaces of its own, which a backup does not hold: move its tables to pg_default.')
   return { system: facts.system, version: facts.version.split(' ')[0] ?? '', major, segmentBytes: Number(facts.segment), nowMs: facts.now.getTime() }
 }
+
+/** On which it writes now. */
+export async function currentTimeline(session: pg.Client): Promise<number> {
+  const { rows: [at] } = await session.query<{ timeline: number }>(`select ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int as timeline`)
+  return at?.timeline ?? 1
+}

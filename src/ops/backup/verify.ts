@@ -1,6 +1,6 @@
 import { reasonOf } from '../../base/index.ts'
 import { faultsOfFiles } from './files.ts'
-import { firstGap, readFile, readLog, timelineFor } from './log.ts'
+import { firstGap, leadsTo, readFile, readLog, tipsOf } from './log.ts'
 import { type BackupManifest, listBackups } from './manifest.ts'
 import { missingSegment } from './serve-log.ts'
 import { openSealed } from './sealed.ts'
@@ -31,8 +31,11 @@ export async function verifyStore(store: BackupStore, onBytes: (bytes: number) =
     const log = await readLog(store, system).catch((error: unknown) => { logFaults.push(reasonOf(error)); return undefined })
     if (!log) continue
     const oldest = ours[0] as BackupManifest
-    const gap = firstGap(log, oldest, timelineFor(log, ours))
-    if (gap) logFaults.push(missingSegment(gap, store).message)
+    const gaps = tipsOf(log, oldest.segmentBytes).flatMap(({ timeline }) => {
+      const first = ours.find((one) => leadsTo(log, timeline, one))
+      return first ? firstGap(log, first, timeline) ?? [] : []
+    })
+    for (const gap of new Set(gaps)) logFaults.push(missingSegment(gap, store).message)
     const names = [...log.names].filter((name) => !isSegment(name) || numberOf(name, oldest.segmentBytes) >= numberOf(segmentOf(1, oldest.start.lsn, oldest.segmentBytes), oldest.segmentBytes)).toSorted()
     logFiles += names.length
     for (let at = 0; at < names.length; at += atOnce) {
