@@ -137,6 +137,7 @@ describe('a database that is backed up', () => {
   test('a flipped bit is found, in a backup and in the log, by verify and by a restore', async () => {
     const { parent, store } = fixture
     await fixture.backup()
+    await fixture.backup()
     await fixture.archived()
     assert.deepEqual((await verifyStore(store)).logFaults, [])
     const copy = join(parent, 'copy')
