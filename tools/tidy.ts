@@ -18,7 +18,10 @@ const tiers = {
   ],
   withoutDoor: ['base'],
   withoutDoorForTypes: ['app'],
-  openFolders: [{ folder: 'ops/rig', to: ['runtime', 'testing'] }], // it starts the engines that both need
+  openFolders: [
+    { folder: 'ops/rig', to: ['runtime', 'testing'] }, // it starts the engines that both need
+    { folder: 'ops/backup', to: ['runtime'] }, // a running process ships its log and makes its backups
+  ],
 }
 
 const clock = 'take a Clock (base/clock.ts) and ask it'

@@ -17,9 +17,10 @@ export default defineConfig({
     ...(env['SHOP_RATE_LIMIT'] === 'off' ? { rateLimit: 'off' } : {}),
     // As OpenTelemetry names it: the address of a collector.
     ...(env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { tracing: { endpoint: env['OTEL_EXPORTER_OTLP_ENDPOINT'] } } : {}),
+    ...(env['SHOP_BACKUP'] ? { backup: { to: env['SHOP_BACKUP'], loseAtMost: (env['SHOP_BACKUP_LOSE_AT_MOST'] || '60s') as '60s' } } : {}),
     dependencies: { gateway: { url: 'env:SHOP_GATEWAY_URL' }, recommender: { url: 'env:SHOP_RECOMMENDER_URL' }, smtp: { url: 'env:SHOP_SMTP_URL' } },
   },
-  help: '  --data FILE         fill the catalogue from an export in the columns of UCI\'s Online Retail\n  SHOP_ADMIN_EMAIL, SHOP_ADMIN_PASSWORD make an admin; SHOP_RATE_LIMIT=off takes the limits off',
+  help: '  --data FILE         fill the catalogue from an export in the columns of UCI\'s Online Retail\n  SHOP_ADMIN_EMAIL, SHOP_ADMIN_PASSWORD make an admin; SHOP_RATE_LIMIT=off takes the limits off\n  SHOP_BACKUP=FOLDER (or s3://bucket/prefix) backs the database up',
   // Told before anything is made or started.
   async check({ values }) {
     admin()

@@ -40,6 +40,7 @@ export const errorTable = {
   'migration': { status: 500, retryable: false, title: 'The database cannot be migrated' },
   'start': { status: 500, retryable: false, title: 'The process cannot start' },
   'secret': { status: 500, retryable: false, title: 'A secret cannot be read' },
+  'backup': { status: 500, retryable: false, title: 'A backup cannot be made, read or restored' },
   'usage': { status: 500, retryable: false, title: 'The command line is not understood' },
   'internal': { status: 500, retryable: false, title: 'Something went wrong inside the server' },
 } as const satisfies Record<string, { status: number; retryable: boolean; title: string }>

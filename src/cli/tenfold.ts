@@ -23,9 +23,12 @@ const help = `tenfold: one application, from one process to many regions
   tenfold runs                what has not ended: list, show, retry, discard
   tenfold dead                what gave up: list, show, retry, discard
   tenfold db                  slow queries: top, explain NAME, advise
+  tenfold backup              a full backup into the store; list, verify
+  tenfold restore             a database as it was at a moment, into an empty directory
+  tenfold drill restore       restore the newest backup beside the running database, and compare every table
   tenfold topology            print the topology, and check it; apply FILE moves the database to its server
 
-  --json                      the same for programs, after migrate --check, routes, check, runs, dead, db, topology and ps
+  --json                      the same for programs, after migrate --check, routes, check, runs, dead, db, backup, restore, drill, topology and ps
   --config FILE               which application (tenfold.config.ts unless told)
   --topology FILE             another topology, as JSON, in the place of the configuration's
   --quiet                     no log lines below warnings
@@ -53,6 +56,9 @@ const commands: Readonly<Record<string, () => Promise<Command | LoneCommand>>> =
   runs: async () => (await import('./runs.ts')).runsCommand,
   dead: async () => (await import('./runs.ts')).deadCommand,
   db: async () => (await import('./db.ts')).dbCommand,
+  backup: async () => (await import('./backup.ts')).backupCommand,
+  restore: async () => (await import('./restore.ts')).restoreCommand,
+  drill: async () => (await import('./drill.ts')).drillCommand,
   topology: async () => (await import('./topology.ts')).topologyCommand,
 }
 

@@ -1,5 +1,9 @@
 export { type Applied, applyTopology } from './move/apply.ts'
 export { upgradePostgres } from './move/upgrade.ts'
+export {
+  adminSession, type Archiver, type BackupManifest, type BackupStore, createArchiver, createFileKeeper, type DrillReport, drillRestore, listBackups, openStore, planRestore, readTarget, recover, removeOld, restoreFiles, serverFacts, settle, storeLogFile,
+  takeBackup, type Verified, verifyStore,
+} from './backup/index.ts'
 export { type PostgresServer, startPostgres } from './rig/postgres.ts'
 export type { ComponentStatus } from './rig/keeper.ts'
 export { logFile } from './rig/rig.ts'

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
 import { type Clock, failed, resolveKey, systemClock } from '../base/index.ts'
 import { type Connection, createData, type Data } from '../data/index.ts'
+import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
 import { runningPostgres } from '../ops/rig/running.ts'
 import type { Topology } from '../topology/index.ts'
@@ -30,22 +31,44 @@ export async function attach(app: App<any, any, any>, topology: Topology<any>): 
     const data = createData({ ...config, pool: { max: 4, waitMs: 5_000 } }, systemClock)
     return { app: definition, data, admin, clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
   }
+  const server = await attachServer(topology)
+  try {
+    const secret = topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(server.place)
+    const { name, application } = namesOf(definition, secret)
+    const { host, port } = server.address
+    const data = createData({ databases: [{ name, primary: { host, port, ...application, database: name }, replicas: [] }], pool: { max: 4, waitMs: 5_000 } }, systemClock)
+    return { app: definition, data, admin: { ...server.address, database: name }, clock: systemClock, isRunning: server.isRunning, async close() { await data.close(); await server.close() } }
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+}
+
+/** The server under an application's data, as its superuser. */
+export interface AttachedServer {
+  readonly address: PostgresAddress
+  /** The application's data directory, and in it that of Postgres. */
+  readonly place: string
+  readonly directory: string
+  /** Whether the application itself is running. */
+  readonly isRunning: boolean
+  close(): Promise<void>
+}
+
+/** As `attach`, for who looks after the server. Errors: `topology`, `start`. */
+export async function attachServer(topology: Topology<any>): Promise<AttachedServer> {
+  if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: its server is backed up by whoever runs it; this version backs up a database of its own, at stage single or under tenfold up.`)
   const place = resolve(topology.data ?? '.tenfold')
   const directory = join(place, 'postgres')
   await access(join(directory, 'cluster', 'PG_VERSION')).catch((cause: unknown) => { throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`, { cause }) })
-  const secret = topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(place)
-  const { name, application } = namesOf(definition, secret)
   const running = await runningPostgres(directory)
-  const { host, port, user, password, stop } = running ? { ...running, stop: async () => {} } : await startHere(place, directory)
-  const data = createData({ databases: [{ name, primary: { host, port, ...application, database: name }, replicas: [] }], pool: { max: 4, waitMs: 5_000 } }, systemClock)
-  return {
-    app: definition, data, admin: { host, port, user, password, database: name }, clock: systemClock, isRunning: running !== undefined,
-    async close() {
-      await data.close()
-      await stop()
-    },
-  }
+  if (running) return { address: running, place, directory, isRunning: true, async close() {} }
+  const { stop, ...address } = await startHere(place, directory)
+  return { address, place, directory, isRunning: false, close: stop }
 }
+
+/** The name of an application's database on that server. */
+export function databaseName(app: App<any, any, any>): string { return namesOf(appDefinition(app), new Uint8Array()).name }
 
 async function startHere(place: string, directory: string) {
   const lock = await openDataDirectory(place)

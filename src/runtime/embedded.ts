@@ -3,10 +3,14 @@ import { deriveKey, failed, systemClock } from '../base/index.ts'
 import { type AppliedFile, type DatabaseConfig, migrate, type MigrateOptions } from '../data/index.ts'
 import type { Logs } from '../observe/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
-import { startPostgres, type PostgresServer } from '../ops/rig/postgres.ts'
+import type { PostgresOptions, PostgresServer } from '../ops/rig/postgres.ts'
+import { startPostgres } from '../ops/rig/postgres.ts'
+import { keepRolePassword } from './application-role.ts'
 
 export interface Embedded {
   readonly config: DatabaseConfig
+  /** As its superuser. */
+  readonly address: PostgresAddress
   /** Resolves, with what to say, when the server is gone and could not be brought back. */
   readonly lost: Promise<Error>
   stop(): Promise<void>
@@ -16,20 +20,21 @@ export interface Embedded {
 const restartsMax = 5
 
 /** Stage 1's database: an embedded Postgres, migrated, and started again when it dies; or one that another process keeps. */
-export async function startEmbedded(options: { app: AppDefinition; directory: string; secret: Uint8Array; logs: Logs; status: (text: string) => void; held?: PostgresAddress | undefined; signal?: AbortSignal }): Promise<Embedded> {
+export async function startEmbedded(options: { app: AppDefinition; directory: string; secret: Uint8Array; logs: Logs; status: (text: string) => void; held?: PostgresAddress | undefined; archive?: PostgresOptions['archive']; signal?: AbortSignal }): Promise<Embedded> {
   const { app, secret, signal } = options
   const server = options.held ? keptElsewhere(options.held) : await keepPostgres(options)
   const { name, application } = namesOf(app, secret)
   try {
     signal?.throwIfAborted()
     await migrateOn(server.address, options, { starting: true })
+    if (!options.held) await keepRolePassword(server.address, name, application)
     signal?.throwIfAborted()
   } catch (error) {
     await server.stop()
     throw error
   }
   server.guard()
-  return { config: { name, primary: { host: server.address.host, port: server.address.port, ...application, database: name }, replicas: [] }, lost: server.lost, stop: server.stop }
+  return { config: { name, primary: { host: server.address.host, port: server.address.port, ...application, database: name }, replicas: [] }, address: server.address, lost: server.lost, stop: server.stop }
 }
 
 export interface KeptPostgres {
@@ -41,8 +46,8 @@ export interface KeptPostgres {
 }
 
 /** Starts Postgres on that directory; guarded, it is started again at the same address, until it dies too often. */
-export async function keepPostgres({ directory, logs, status }: { directory: string; logs: Logs; status: (text: string) => void }): Promise<KeptPostgres> {
-  let server = await startPostgres({ directory, onStatus: status })
+export async function keepPostgres({ directory, logs, status, archive }: { directory: string; logs: Logs; status: (text: string) => void; archive?: PostgresOptions['archive'] }): Promise<KeptPostgres> {
+  let server = await startPostgres({ directory, archive, onStatus: status })
   const { host, port, user, password } = server
   let stopping = false
   let restarting: Promise<unknown> | undefined

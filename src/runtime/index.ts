@@ -1,6 +1,6 @@
 export { type DataDirectory, masterSecret, openDataDirectory } from './data-directory.ts'
 export { applicationRole, databaseName, migrateOn } from './embedded.ts'
-export { attach, type Attached } from './attach.ts'
+export { attach, type Attached, attachServer, type AttachedServer } from './attach.ts'
 export { createEngine, type Engine, type EngineOptions } from './engine.ts'
 export { type Held, holdDatabase, type PostgresAddress } from './hold.ts'
 export { migrateApplication } from './migrate.ts'

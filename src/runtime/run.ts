@@ -7,9 +7,11 @@ import { type Call, ended } from '../calls/index.ts'
 import { createOpsServer } from '../http/index.ts'
 import type { DataConfig } from '../data/index.ts'
 import { createLogs, type LogLevel, type Logs } from '../observe/index.ts'
+import type { PostgresOptions } from '../ops/rig/postgres.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import { assertTopology, type Topology } from '../topology/index.ts'
 import { startBackground } from './background.ts'
+import { prepareBackups } from './backups.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { type DataDirectory, lentDataDirectory, masterSecret, openDataDirectory, sharedDataDirectory } from './data-directory.ts'
 import { startEmbedded } from './embedded.ts'
@@ -76,7 +78,9 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   const logs = createLogs({ level: logLevel })
   const outside = await before?.({ directory: directory.path })
   if (outside) closing.push(() => outside.close())
-  const database = await openDatabase(topology, { app, directory, secret, logs, status, held, signal })
+  const backups = topology.stage === 'single' && topology.backup && !held ? await prepareBackups(topology.backup, directory, logs) : undefined
+  if (backups) closing.push(() => backups.close())
+  const database = await openDatabase(topology, { app, directory, secret, logs, status, held, signal, archive: backups?.archive ?? 'off' })
   closing.push(() => database.stop())
   const engine = await createEngine({
     app, clock: systemClock, random: systemRandom, logs, secret, filesDirectory: directory.file('files'), data: database.data,
@@ -87,11 +91,12 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   closing.push(() => engine.close())
   const version = await announceVersion(app, engine.platform)
   closing.push(() => version.stop())
+  if (backups && database.address) closing.push(await backups.begin(database.address, engine.platform.metrics))
   const call: Running['call'] = (procedure, input, more = {}) => callInside(engine, procedure, input, more.as ?? null)
   await prepare?.({ call: (...given) => { signal?.throwIfAborted(); return call(...given) } })
   signal?.throwIfAborted()
   let draining = false
-  const ops = await createOpsServer(engine.platform, readinessChecks(engine), () => draining)
+  const ops = await createOpsServer(engine.platform, [...readinessChecks(engine), ...backups?.checks ?? []], () => draining)
   const background = startBackground(engine)
   closing.push(() => ops.close(), () => background.stop(), () => leave(engine.server, held ? 0 : lameDuckMs))
   if (!held) await collectGarbage() // where it is started anew at each change, it waits for nothing
@@ -108,13 +113,13 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   return { urls, call, stopped, stop: () => stop().then(left) }
 }
 
-interface Opening { readonly app: AppDefinition; readonly directory: DataDirectory; readonly secret: Uint8Array; readonly logs: Logs; readonly status: (text: string) => void; readonly held: PostgresAddress | undefined; readonly signal: AbortSignal | undefined }
+interface Opening { readonly app: AppDefinition; readonly directory: DataDirectory; readonly secret: Uint8Array; readonly logs: Logs; readonly status: (text: string) => void; readonly held: PostgresAddress | undefined; readonly signal: AbortSignal | undefined; readonly archive: PostgresOptions['archive'] }
 
 /** The database, migrated: this process's own, or the servers that the topology names. */
-async function openDatabase(topology: Topology<any>, { directory, signal, ...rest }: Opening): Promise<{ data: DataConfig; lost: Promise<Error>; stop(): Promise<void> }> {
+async function openDatabase(topology: Topology<any>, { directory, signal, ...rest }: Opening): Promise<{ data: DataConfig; lost: Promise<Error>; /** Of one's own, as its superuser. */ address?: PostgresAddress; stop(): Promise<void> }> {
   if (topology.stage !== 'single') return await openServers(topology, rest)
-  const { config, lost, stop } = await startEmbedded({ ...rest, directory: directory.file('postgres'), ...(signal ? { signal } : {}) })
-  return { data: { databases: [config], pool: { max: 10, waitMs: 2_000 } }, lost, stop }
+  const { config, address, lost, stop } = await startEmbedded({ ...rest, directory: directory.file('postgres'), ...(signal ? { signal } : {}) })
+  return { data: { databases: [config], pool: { max: 10, waitMs: 2_000 } }, address, lost, stop }
 }
 
 /** What loading left behind, some twenty megabytes, would stay for as long as nothing is asked of us: it goes now, in some 40 ms. */

@@ -1,6 +1,6 @@
 import { type AppDefinition, jsonSchema, type JsonSchema, t, validator } from '../app/index.ts'
-import { failed, type Fault, isTenfoldError, rate, type Rate } from '../base/index.ts'
-import type { Topology } from './topology.ts'
+import { type Duration, failed, type Fault, isTenfoldError, milliseconds, rate, type Rate } from '../base/index.ts'
+import type { BackupPolicy, Topology } from './topology.ts'
 import { isReference, widerFaults } from './wider.ts'
 
 export const stages = [
@@ -30,7 +30,7 @@ export function topologyFaults(app: AppDefinition, topology: Topology): Fault[] 
     if (isTenfoldError(error)) return [...error.faults ?? []].map(({ path, message }) => ({ path: path.slice(1).replaceAll('/', '.') || 'topology', message }))
     throw error
   }
-  return [...commonFaults(app, topology), ...(topology.stage === 'single' ? [] : widerFaults(app, topology))]
+  return [...commonFaults(app, topology), ...(topology.stage === 'single' ? singleFaults(topology) : widerFaults(app, topology))]
 }
 
 /** Errors: `topology`, with every fault. */
@@ -56,6 +56,25 @@ function commonFaults(app: AppDefinition, topology: Topology): Fault[] {
   if (tracing && !isReference(tracing.endpoint) && !/^https?:\/\//.test(tracing.endpoint)) faults.push({ path: 'tracing.endpoint', message: 'is no URL: write it as http://127.0.0.1:4318, or as env:NAME' })
   if (tracing?.share !== undefined && !(tracing.share >= 0 && tracing.share <= 1)) faults.push({ path: 'tracing.share', message: `is ${tracing.share}: use a share from 0 to 1, such as 0.1` })
   return faults
+}
+
+function singleFaults({ backup }: Extract<Topology, { stage: 'single' }>): Fault[] { return backup ? backupFaults(backup) : [] }
+
+function backupFaults({ to, s3, every = '1d', loseAtMost = '60s', keep = 7 }: BackupPolicy): Fault[] {
+  const faults: Fault[] = []
+  if (typeof to !== 'string' || to === '' || (/^\w+:\/\//.test(to) && !/^s3:\/\/[a-z0-9][a-z0-9.-]+/.test(to))) faults.push({ path: 'backup.to', message: 'is no store of backups: use a folder, or s3://bucket/prefix' })
+  if (s3?.endpoint !== undefined && !/^https?:\/\/./.test(s3.endpoint)) faults.push({ path: 'backup.s3.endpoint', message: 'is no URL: write it as https://s3.example.com' })
+  for (const name of ['accessKey', 'secretKey'] as const) if (s3?.[name] !== undefined && !isReference(s3[name])) faults.push({ path: `backup.s3.${name}`, message: 'is a value: secrets are references, env:NAME or file:PATH' })
+  if (!isBetween(every, '1m', '30d')) faults.push({ path: 'backup.every', message: `is no time from a minute to 30 days: write it as '1d'` })
+  if (!isBetween(loseAtMost, '1s', '1h')) faults.push({ path: 'backup.loseAtMost', message: `is no time from a second to an hour: write it as '60s'` })
+  if (!Number.isInteger(keep) || keep < 1 || keep > 1000) faults.push({ path: 'backup.keep', message: `is ${keep}: keep a whole number of backups, from 1 to 1000` })
+  return faults
+}
+
+function isBetween(value: Duration, least: Duration, most: Duration): boolean {
+  try {
+    return milliseconds(value) >= milliseconds(least) && milliseconds(value) <= milliseconds(most)
+  } catch { return false } // the fault is told by the caller
 }
 
 function isRate(value: string): boolean {

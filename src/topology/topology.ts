@@ -8,6 +8,24 @@ type Size = `${number}${'kb' | 'mb' | 'gb'}`
 /** What a dependency's `config` names, for each; values are plain or references to secrets. */
 export type DependencyConfigs = Readonly<Record<string, Readonly<Record<string, string>>>>
 
+/** Where backups are kept. */
+export interface BackupPlace {
+  /** A folder, best on another machine's disk, or `s3://bucket/prefix`. */
+  readonly to: string
+  /** What the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL) would say of S3. */
+  readonly s3?: { readonly endpoint?: string; readonly region?: string; readonly accessKey?: Secret; readonly secretKey?: Secret }
+}
+
+/** That the database is backed up: a full backup every so often, and its log all the time. */
+export interface BackupPolicy extends BackupPlace {
+  /** How often all is copied anew: a day unless told. */
+  readonly every?: Duration
+  /** How many full backups stay, with all the log since the oldest: 7 unless told. */
+  readonly keep?: number
+  /** What a lost machine may cost: no more than the last so many seconds, while the store is well. A minute unless told. */
+  readonly loseAtMost?: Duration
+}
+
 interface Everywhere {
   /** The application's port, and the one for machines and those on call. 3000 and 3001 unless told. */
   readonly ports?: { readonly web: number; readonly ops: number }
@@ -31,6 +49,8 @@ export interface SingleTopology extends Everywhere {
   readonly stage: 'single'
   /** The data directory; `.tenfold` unless told. */
   readonly data?: string
+  /** Not backed up unless told where to. */
+  readonly backup?: BackupPolicy
 }
 
 /** Postgres on servers of its own. Where each is, with its password, is a secret: `postgres://user:password@host:5432/database`. */

@@ -34,8 +34,8 @@ for (const { name, program, files } of pages) {
   writeFileSync(join(place, name, 'guide.ts'), program)
 }
 
-test('there is a guide for each verb, for one tier alone, for changing tables and for slow queries; each is a program and nothing else', () => {
-  assert.deepEqual(pages.map(({ name }) => name), ['action', 'command', 'dependency', 'event', 'job', 'migrations', 'one-tier', 'query', 'routes', 'slow-queries'])
+test('there is a guide for each verb, for one tier alone, for backups, changing tables and slow queries; each is a program and nothing else', () => {
+  assert.deepEqual(pages.map(({ name }) => name), ['action', 'backups', 'command', 'dependency', 'event', 'job', 'migrations', 'one-tier', 'query', 'routes', 'slow-queries'])
   for (const { name, program, others } of pages) {
     assert.deepEqual(others, [], `${name}: a block that no test runs`)
     assert.match(program, /assert\./, `${name} shows nothing`)

@@ -24,7 +24,7 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
     const page = await say(name, '--help')
     assert.deepEqual([page.code, page.stderr, page.stdout.includes(words)], [0, '', true], name)
   }
-  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use new, dev, start, up, down, ps, logs, migrate, rebuild, routes, check, runs, dead, db, topology, or tenfold --help.\n` })
+  for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use new, dev, start, up, down, ps, logs, migrate, rebuild, routes, check, runs, dead, db, backup, restore, drill, topology, or tenfold --help.\n` })
   // A slip must not do what was not asked for: `migrate --dryrun` is no migration.
   for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra'], ['rebuild'], ['rebuild', 'one', 'two']]) {
     const refused = await say(...wrong)

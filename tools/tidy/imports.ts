@@ -6,7 +6,7 @@ import { type Fault, isTest, lineOf, perFile, type Rule, type Source } from './s
 
 export interface Import { readonly specifier: string; readonly line: number; readonly typeOnly: boolean }
 
-/** A folder that tiers before it may import all the same. It may then import only what comes before the first of them. */
+/** A folder that tiers before it may import all the same. It may then import only what comes before the first of them, and folders that are as open. */
 export interface OpenFolder { readonly folder: string; readonly to: readonly string[] }
 
 export interface Tiers {
@@ -65,7 +65,8 @@ function wrongWay(tiers: Tiers, path: string, target: string, typeOnly: boolean)
   const place = (tier: string) => tiers.order.indexOf(tier)
   const isIn = ({ folder }: OpenFolder, file: string) => file.startsWith(`src/${folder}/`)
   const home = tiers.openFolders.find((open) => isIn(open, path))
-  if (home && !isIn(home, target)) {
+  const asOpen = home && tiers.openFolders.some((open) => isIn(open, target) && home.to.every((tier) => open.to.includes(tier)))
+  if (home && !isIn(home, target) && !asOpen) {
     const first = home.to.toSorted((one, other) => place(one) - place(other))[0] ?? ''
     if (place(to) >= place(first)) return `imports ${target}, but ${home.folder} is open to ${first}, so it may import only tiers before ${first}: move what both need before it`
   }

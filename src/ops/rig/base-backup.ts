@@ -31,23 +31,34 @@ export async function ensureSlot(session: pg.Client, slot: string): Promise<void
 
 /**
  * What `pg_basebackup`, which npm doesn't bring, does: unpacks a running server's files into that empty directory. They are of one moment only together with the
- * log since the backup's start, which the standby then asks for: make its slot before. (PostgreSQL documentation, "Streaming Replication Protocol", BASE_BACKUP.)
+ * log since the backup's start, which the standby then asks for: make its slot before.
  */
 export async function copyCluster(session: pg.Client, directory: string, user: SystemUser | undefined): Promise<void> {
-  // `i`: the server ends the archive by two empty blocks too many for tar
-  const tar = spawn('tar', ['-xif', '-'], { cwd: directory, ...user, env: plainEnvironment, stdio: ['pipe', 'ignore', 'pipe'] })
-  const unpacked = ending(tar)
+  const tar = untar(directory, user)
   try {
-    await new Promise<void>((resolve, reject) => session.query(submittable(tar.stdin, resolve, reject)))
-    tar.stdin.end()
+    await baseBackup(session, `LABEL 'tenfold', CHECKPOINT 'fast', WAL false, MANIFEST 'no'`, tar.input)
+    tar.input.end()
   } catch (cause) {
     tar.kill()
-    const { code, log } = await unpacked // a disk that is full breaks the pipe first
+    const { code, log } = await tar.ended // a disk that is full breaks the pipe first
     if (code) throw postgresFault(log, { directory })
     throw failed('start', `The copy of the primary broke off (${(cause as Error).message}): see whether the primary runs, and start again.`, { cause })
   }
-  const { code, log } = await unpacked
-  if (code !== 0) throw postgresFault(log, { directory })
+  await tar.done()
+}
+
+/** Unpacks what is written to `input`, as that user. `done`: that it all was, or a `start` error. */
+export function untar(directory: string, user: SystemUser | undefined) {
+  // `i`: the server ends the archive by two empty blocks too many for tar
+  const tar = spawn('tar', ['-xif', '-'], { cwd: directory, ...user, env: plainEnvironment, stdio: ['pipe', 'ignore', 'pipe'] })
+  const ended = ending(tar)
+  return {
+    input: tar.stdin, ended, kill: () => { tar.kill() },
+    async done() {
+      const { code, log } = await ended
+      if (code !== 0) throw postgresFault(log, { directory })
+    },
+  }
 }
 
 function ending(tar: ChildProcessByStdio<Writable, null, Readable>): Promise<{ code: number | null; log: string }> {
@@ -59,15 +70,36 @@ function ending(tar: ChildProcessByStdio<Writable, null, Readable>): Promise<{ c
   })
 }
 
-/** One message of the copy: `n` begins an archive, `d` is data of it, `p` and `m` are progress and manifest. */
-const dataKind = 0x64
+/** Where in its log a server was. */
+export interface LogPlace { readonly lsn: string; readonly timeline: number }
+
+export interface BaseBackup {
+  readonly start: LogPlace
+  readonly end: LogPlace
+  /** Postgres' own `backup_manifest`; empty when it was not asked for. */
+  readonly manifest: Buffer
+}
+
+/**
+ * Writes a running server's files as one tar archive, without ending `into`. (PostgreSQL documentation, "Streaming Replication Protocol", BASE_BACKUP; of Postgres 15 and later.)
+ * `progress` is told how many bytes have come, and with PROGRESS among the options how many the server expects.
+ */
+export async function baseBackup(session: pg.Client, options: string, into: Writable, progress: (bytes: number, expected: number) => void = () => {}): Promise<BaseBackup> {
+  return await new Promise((resolve, reject) => session.query(submittable(`BASE_BACKUP (${options})`, into, progress, resolve, reject)))
+}
+
+/** Messages of the copy: `n` begins an archive, `m` the manifest, `d` is data of either, `p` is progress. */
+const kinds = { data: 0x64, manifest: 0x6d }
 
 interface CopySession { query(text: string): void; readonly stream: { pause(): void; resume(): void } }
 
 /** In the form in which node-postgres lets one speak a protocol of one's own. */
-function submittable(into: Writable, resolve: () => void, reject: (error: unknown) => void): pg.Submittable {
+function submittable(command: string, into: Writable, progress: (bytes: number, expected: number) => void, resolve: (made: BaseBackup) => void, reject: (error: unknown) => void): pg.Submittable {
   let session: CopySession
   let paused = false
+  let [bytes, expected] = [0, 0]
+  const places: LogPlace[] = []
+  let manifest: Buffer[] | undefined
   const resume = () => {
     paused = false
     session.stream.resume()
@@ -76,18 +108,29 @@ function submittable(into: Writable, resolve: () => void, reject: (error: unknow
   const handlers = {
     submit(connection: pg.Connection) {
       session = connection as pg.Connection & CopySession
-      session.query(`BASE_BACKUP (LABEL 'tenfold', CHECKPOINT 'fast', WAL false, MANIFEST 'no')`)
+      session.query(command)
+    },
+    handleDataRow({ fields: [one, two, size] }: { fields: (string | null)[] }) {
+      if (size === undefined) places.push({ lsn: one ?? '', timeline: Number(two) })
+      else expected += Number(size) * 1024
     },
     handleCopyData({ chunk }: { chunk: Buffer }) {
-      if (chunk[0] !== dataKind || into.destroyed) return
+      if (chunk[0] === kinds.manifest) manifest = []
+      if (chunk[0] !== kinds.data || into.destroyed) return
       // a copy, since node-postgres uses its buffer again
-      if (into.write(Buffer.from(chunk.subarray(1))) || paused) return
+      const data = Buffer.from(chunk.subarray(1))
+      if (manifest) return void manifest.push(data)
+      progress(bytes += data.length, expected)
+      if (into.write(data) || paused) return
       paused = true
       session.stream.pause()
     },
     handleError(error: unknown) { reject(error) },
-    handleReadyForQuery() { resolve() },
-    handleRowDescription() {}, handleDataRow() {}, handleCommandComplete() {}, handleEmptyQuery() {}, handlePortalSuspended() {}, handleCopyInResponse() {},
+    handleReadyForQuery() {
+      const [start, end] = places
+      if (start && end) resolve({ start, end, manifest: Buffer.concat(manifest ?? []) })
+    },
+    handleRowDescription() {}, handleCommandComplete() {}, handleEmptyQuery() {}, handlePortalSuspended() {}, handleCopyInResponse() {},
   }
   return handlers
 }

@@ -74,6 +74,11 @@ export async function isStandby({ cluster }: Home): Promise<boolean> {
   return await access(join(cluster, 'standby.signal')).then(() => true, () => false)
 }
 
+/** A restore ends by removing this file; one that was killed did not. */
+export async function isHalfRestored({ cluster }: Home): Promise<boolean> {
+  return await access(join(cluster, 'recovery.signal')).then(() => true, () => false)
+}
+
 async function versionOf(cluster: string): Promise<string | undefined> {
   return await readIfThere(join(cluster, 'PG_VERSION'))
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { failed } from '../../base/errors.ts'
 import { fileFault, replaceFile } from '../../base/private-files.ts'
 import { waitFor } from '../../base/process.ts'
-import { createCluster, hasCluster, type Home, isStandby, keepPassword, openHome } from './cluster.ts'
+import { archiveSettings, type Archiving } from './archiving.ts'
+import { createCluster, hasCluster, type Home, isHalfRestored, isStandby, keepPassword, openHome } from './cluster.ts'
 import { clusterName, endLeftover, endOrphans } from './leftover.ts'
 import { freePort } from './ports.ts'
 import { isPortTaken, isStillInUse, postgresFault } from './postgres-faults.ts'
@@ -32,6 +33,10 @@ export interface LaunchOptions {
   readonly port?: number | undefined
   /** Beside and above the usual ones. */
   readonly settings?: PostgresSettings | undefined
+  /** On its command line, for this run alone: these count more than what ALTER SYSTEM has set. */
+  readonly overriding?: PostgresSettings | undefined
+  /** How long it may take to become ready, in milliseconds: ten minutes unless told. */
+  readonly readyMs?: number | undefined
   /** False, for tests: what was committed may be lost when the machine, though not when Postgres, goes down. */
   readonly durable?: boolean | undefined
   /** False: waiting for the server does not keep this process alive. */
@@ -47,6 +52,8 @@ export interface PostgresOptions extends LaunchOptions {
   readonly directory: string
   /** Of the user `postgres`. Undefined: a random one, kept in the directory. */
   readonly password?: string | undefined
+  /** Whether its log is archived (`archiving.ts`). Undefined: as at the start before. */
+  readonly archive?: Archiving | 'off' | undefined
 }
 
 /**
@@ -58,10 +65,12 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   try {
     const old = await hasCluster(home)
     if (old && await isStandby(home)) throw failed('start', `The database in ${home.directory} is a standby: start it as one, or promote it first.`)
+    if (old && await isHalfRestored(home)) throw failed('start', `The database in ${home.directory} was not restored to its end: run tenfold restore on it again.`)
     if (!old) options.onStatus?.(`Creating a database in ${home.directory}`)
     const password = await keepPassword(home, options.password, { change: old })
     if (!old) await createCluster(home, password)
-    return await launch(home, password, options)
+    const archive = await archiveSettings(home, options.archive)
+    return await launch(home, password, { ...options, settings: { ...archive, ...options.settings } })
   } catch (error) {
     await home.release()
     throw fileFault(error, home.directory)
@@ -80,9 +89,9 @@ export async function launch(home: Home, password: string, options: LaunchOption
   const name = await nameFor(home.user, home.cluster)
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? await freePort()
-    const args = ['-D', name, '-c', `port=${port}`, '-c', `cluster_name=${clusterName(home.cluster)}`]
+    const args = ['-D', name, '-c', `port=${port}`, '-c', `cluster_name=${clusterName(home.cluster)}`, ...Object.entries(options.overriding ?? {}).flatMap(([key, value]) => ['-c', `${key}=${value}`])]
     const server = supervise(join(home.engine.bin, 'postgres'), args, { directory: home.cluster, user: home.user, lastSignal: 'INT', onOutput: options.onOutput })
-    const log = await untilReady(server, home, options.onStatus)
+    const log = await untilReady(server, home, options)
     if (log === undefined) return running(server, home, { port, password, keepsAlive: options.keepsAlive ?? true })
     const repeat = attempt < attempts && (isStillInUse(log) || (isPortTaken(log) && options.port === undefined))
     if (!repeat) throw postgresFault(log, { directory: home.directory, port })
@@ -95,7 +104,7 @@ export async function launch(home: Home, password: string, options: LaunchOption
 }
 
 /** Undefined when the server takes connections; its last words when it is gone instead. */
-async function untilReady(server: Supervised, home: Home, onStatus: LaunchOptions['onStatus']): Promise<string | undefined> {
+async function untilReady(server: Supervised, home: Home, { onStatus, readyMs = startMs }: LaunchOptions): Promise<string | undefined> {
   let lastWords: string | undefined
   void server.ended.then(({ log }) => { lastWords = log })
   const ready = async () => {
@@ -106,12 +115,12 @@ async function untilReady(server: Supervised, home: Home, onStatus: LaunchOption
   let found = await waitFor(ready, { timeoutMs: 3_000, everyMs: 5 })
   if (!found) {
     onStatus?.(`Postgres is still starting in ${home.directory}: it repairs what a crash left, which may take minutes`)
-    found = await waitFor(ready, { timeoutMs: startMs, everyMs: 50 })
+    found = await waitFor(ready, { timeoutMs: readyMs, everyMs: 50 })
   }
   if (found) return found.lastWords
   server.signal('SIGQUIT')
   await server.ended
-  throw failed('start', `Postgres did not become ready in ${home.directory} within ${startMs / 60_000} minutes: see whether its disk works, and start again.`)
+  throw failed('start', `Postgres did not become ready in ${home.directory} within ${readyMs / 60_000} minutes: see whether its disk works, and start again.`)
 }
 
 function running(server: Supervised, home: Home, about: { port: number; password: string; keepsAlive: boolean }): PostgresServer {
