@@ -1,6 +1,8 @@
 import type { App } from '../app/index.ts'
 import type { Topology, WiderTopology } from '../topology/index.ts'
+import type { PostgresAddress } from './rig/base-backup.ts'
 import type { Component } from './rig/component.ts'
+import type { PostgresOptions } from './rig/postgres.ts'
 
 /** The engines of a stage, as components, and the topology that an application then has. */
 export interface Engines {
@@ -10,6 +12,8 @@ export interface Engines {
   /** Once they all run. Where each secret's value goes: the topology names files. */
   secrets(addressOf: (name: string) => string): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
   topology(fileOf: (secret: string) => `file:${string}`): WiderTopology<any>
+  /** The server whose log is archived, once it runs; undefined where backups are not ours to make. */
+  backedUp?(): PostgresAddress
 }
 
 export interface EnginesOptions {
@@ -26,6 +30,8 @@ export interface EnginesOptions {
   readonly rigDirectory: string
   /** A cluster that survives its primary, in the place of that Postgres and its copies. */
   readonly highlyAvailable: boolean
+  /** That its log goes into the store of backups. */
+  readonly archive: PostgresOptions['archive']
 }
 
 /** Of each process's pools. */

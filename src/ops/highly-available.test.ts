@@ -14,7 +14,7 @@ async function place(context: TestContext) {
   return {
     rigDirectory, makeSingle: () => make(join(postgresDirectory, 'cluster')), makeMember: () => make(join(rigDirectory, 'member-2', 'postgres')),
     begin: (isWanted: boolean) => assertNothingForgotten({ highlyAvailable: isWanted, postgresDirectory, rigDirectory }),
-    engines: (stage: 'split' | 'cached') => highlyAvailable({ stage: 4, topology: { stage: 'single' }, database: 'shop', postgresDirectory, role: { user: 'tenfold_app', password: 'p/w' }, directory, rigDirectory, highlyAvailable: true }, stage),
+    engines: (stage: 'split' | 'cached') => highlyAvailable({ stage: 4, topology: { stage: 'single' }, database: 'shop', postgresDirectory, role: { user: 'tenfold_app', password: 'p/w' }, directory, rigDirectory, highlyAvailable: true, archive: 'off' }, stage),
   }
 }
 

@@ -15,7 +15,7 @@ export interface Announced {
 /** Once the database is migrated, and before anything is served. Errors: `migration`, where this version is older than its database. */
 export async function announceVersion(app: AppDefinition, { data, clock, random, logs }: Platform): Promise<Announced> {
   const files = await builtWith(app.modules.values())
-  const about = { process: random.hex(32), version: fingerprint(files), host: hostname(), pid: process.pid, files }
+  const about = { process: random.hex(16), version: fingerprint(files), host: hostname(), pid: process.pid, files }
   const { promise: outdated, resolve } = Promise.withResolvers<Error>()
   const each = (work: (client: { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }) => Promise<void>) =>
     Promise.all(data.databases.map((database) => work({ query: async (text, values = []) => ({ rows: await data.execute(database, { text, values }) }) })))

@@ -3,7 +3,7 @@ import pg from 'pg'
 import type { PostgresAddress } from '../base-backup.ts'
 import { findEngine } from '../binaries.ts'
 import type { Component, RunningComponent } from '../component.ts'
-import { type PostgresServer, startPostgres } from '../postgres.ts'
+import { type PostgresOptions, type PostgresServer, startPostgres } from '../postgres.ts'
 
 /** A Postgres that takes writes. Its directory is stage 1's: an application that grows finds its rows. */
 export interface PrimaryComponent extends Component {
@@ -11,7 +11,7 @@ export interface PrimaryComponent extends Component {
   address(): PostgresAddress
 }
 
-export function primaryComponent({ directory, database }: { directory: string; database: string }): PrimaryComponent {
+export function primaryComponent({ directory, database, archive }: { directory: string; database: string; archive?: PostgresOptions['archive'] }): PrimaryComponent {
   let server: PostgresServer | undefined
   return {
     name: 'primary', role: 'primary', needs: [],
@@ -19,7 +19,7 @@ export function primaryComponent({ directory, database }: { directory: string; d
     async check() { await findEngine() },
     async prepare() {},
     async start(place) {
-      server = await startPostgres({ directory, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) })
+      server = await startPostgres({ directory, archive, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) })
       await makeDatabase(server, database)
       return runningServer(server)
     },
