@@ -183,6 +183,12 @@ describe('the log of a database', () => {
     await writeFile(join(from, 'incoming-12'), 'half')
     const files = createFileKeeper(from, fixture.store)
     assert.deepEqual([await files.pass(), await files.pass(), await createFileKeeper(from, fixture.store).pass(), await createFileKeeper(join(from, 'nowhere'), fixture.store).pass()], [1, 0, 0, 0])
+    const damaged: string[] = []
+    const other = join(from, 'ab', 'cd', 'ab'.padEnd(64, '0'))
+    await mkdir(join(other, '..'), { recursive: true })
+    await writeFile(other, 'not what its name says')
+    const watchful = createFileKeeper(from, fixture.store, (found) => damaged.push(found))
+    assert.deepEqual([await watchful.pass(), await watchful.pass(), damaged], [0, 0, [other]])
     assert.equal(await restoreFiles(fixture.store, to), 1)
     assert.equal(await restoreFiles(fixture.store, to), 1)
     assert.deepEqual(await faultsOfFiles(fixture.store, () => {}), { files: 1, faults: [] })
