@@ -62,9 +62,9 @@ export async function prepareBackups(policy: BackupPolicy, { file }: Pick<DataDi
       archiving = loop('archiving', lookMs, () => archiver.pass())
       const keeper = createKeeper({ policy, store, server: address, clock: systemClock, random: systemRandom, signal: stopping.signal, onBackup: (id, reason) => logs.info('a backup was made', { id, reason }) })
       lastBackupAt = () => keeper.lastBackupAt()
-      const files = createFileKeeper(file('files'), store)
-      const keeping = loop('the backup', loseAtMostMs, async () => { await files.pass(); await keeper.pass(); return false })
-      return async () => { stopping.abort(); await keeping.stop() }
+      const files = createFileKeeper(file('files'), store, (path) => logs.error('an uploaded file is damaged, and is not backed up', { path }))
+      const loops = [loop('the backup', loseAtMostMs, async () => { await keeper.pass(); return false }), loop('storing uploaded files', loseAtMostMs, async () => { await files.pass(); return false })]
+      return async () => { stopping.abort(); await Promise.all(loops.map((one) => one.stop())) }
     },
     async close() {
       if (!archiving) return

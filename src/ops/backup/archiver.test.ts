@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { type Clock, systemClock, systemRandom } from '../../base/index.ts'
+import { type Clock, failed, systemClock, systemRandom } from '../../base/index.ts'
 import { runCommand, waitFor } from '../../base/process.ts'
 import { type PostgresServer, startPostgres } from '../rig/postgres.ts'
 import { createArchiver } from './archiver.ts'
@@ -16,6 +16,7 @@ import { listBackups } from './manifest.ts'
 import { planRestore } from './plan.ts'
 import { recover, settle } from './recover.ts'
 import { adminSession } from './session.ts'
+import type { BackupStore } from './store.ts'
 import { verifyStore } from './verify.ts'
 import { isSegment, walKey } from './wal.ts'
 
@@ -171,6 +172,19 @@ describe('the log of a database', () => {
     assert.match(reasons[2] ?? '', /^the log behind the last has a hole at 00000001/)
     assert.equal((await listBackups(store)).whole.length, 2)
     assert.ok((again.lastBackupAt() ?? 0) > nowMs - 60_000)
+
+    // What failed may have copied all: it is not done again at once.
+    let tries = 0
+    const failing: BackupStore = { ...folderStore(join(fixture.parent, 'failing')), put: async (key) => { if (key.endsWith('started.json')) tries++; throw failed('backup', 'The store is full.') } }
+    const unlucky = createKeeper({ policy: { to: failing.name }, store: failing, server: fixture.server, clock, random: systemRandom, signal: new AbortController().signal, onBackup: () => {} })
+    await assert.rejects(unlucky.pass(), { code: 'backup', message: 'The store is full.' })
+    await unlucky.pass()
+    assert.equal(tries, 1)
+    nowMs += 31_000
+    await assert.rejects(unlucky.pass())
+    nowMs += 31_000
+    await unlucky.pass()
+    assert.equal(tries, 2)
   })
 
   test('uploaded files are stored once, come back, and are held against their names', async () => {
@@ -183,6 +197,12 @@ describe('the log of a database', () => {
     await writeFile(join(from, 'incoming-12'), 'half')
     const files = createFileKeeper(from, fixture.store)
     assert.deepEqual([await files.pass(), await files.pass(), await createFileKeeper(from, fixture.store).pass(), await createFileKeeper(join(from, 'nowhere'), fixture.store).pass()], [1, 0, 0, 0])
+    const damaged: string[] = []
+    const other = join(from, 'ab', 'cd', 'ab'.padEnd(64, '0'))
+    await mkdir(join(other, '..'), { recursive: true })
+    await writeFile(other, 'not what its name says')
+    const watchful = createFileKeeper(from, fixture.store, (found) => damaged.push(found))
+    assert.deepEqual([await watchful.pass(), await watchful.pass(), damaged], [0, 0, [other]])
     assert.equal(await restoreFiles(fixture.store, to), 1)
     assert.equal(await restoreFiles(fixture.store, to), 1)
     assert.deepEqual(await faultsOfFiles(fixture.store, () => {}), { files: 1, faults: [] })

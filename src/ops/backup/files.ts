@@ -18,8 +18,8 @@ export interface FileKeeper {
   pass(): Promise<number>
 }
 
-/** `directory`: where the application keeps its files. */
-export function createFileKeeper(directory: string, store: BackupStore): FileKeeper {
+/** `directory`: where the application keeps its files. `onDamaged` is told, once, of a file that is not what its name says: it is not stored. */
+export function createFileKeeper(directory: string, store: BackupStore, onDamaged: (path: string) => void = () => {}): FileKeeper {
   let known: Set<string> | undefined
   return {
     async pass() {
@@ -28,10 +28,9 @@ export function createFileKeeper(directory: string, store: BackupStore): FileKee
       for (const { name, path } of await filesIn(directory)) {
         if (known.has(name)) continue
         const content = await readFile(path).catch((error: unknown) => { if (isMissing(error)) return undefined; throw error }) // nobody took it, and it was just collected
-        if (content && hash('sha256', content) === name) {
-          await store.create(keyOf(name), content)
-          count++
-        }
+        if (!content) continue
+        if (hash('sha256', content) !== name) onDamaged(path)
+        else if (await store.create(keyOf(name), content)) count++
         known.add(name)
       }
       return count
