@@ -1,9 +1,10 @@
+import type { RangeVar } from 'libpg-query'
 import pg from 'pg'
 import { failed, reasonOf } from '../base/index.ts'
 import { inTransaction } from './backfill.ts'
 import { isOutsideOnly } from './faults.ts'
 import { isConcurrent } from './judge/outside.ts'
-import { parseStatements, type Statement } from './judge/parse.ts'
+import { nodesNamed, parseStatements, type Statement } from './judge/parse.ts'
 import { type Patience, patiently } from './locking.ts'
 import { type MigrationFile, nameOf } from './migration-files.ts'
 
@@ -74,7 +75,16 @@ function statementFault(file: MigrationFile, { line }: Statement, nth: number, c
 async function isDone(client: pg.Client, { node }: Statement): Promise<boolean> {
   if ('IndexStmt' in node) return (await indexState(client, node.IndexStmt)) === 'valid'
   if ('DropStmt' in node) return (await client.query('select from unnest($1::text[]) name where to_regclass(name) is not null', [droppedNames(node.DropStmt)])).rowCount === 0
+  if ('AlterTableStmt' in node) return await isDetached(client, node.AlterTableStmt.relation, nodesNamed<{ name?: RangeVar }>(node, 'PartitionCmd')[0]?.name)
   return false
+}
+
+/** A partition that was being detached belongs to nobody until that is brought to its end. */
+async function isDetached(client: pg.Client, parent: RangeVar | undefined, partition: RangeVar | undefined): Promise<boolean> {
+  if (!parent || !partition) return false
+  const { rows: [state] } = await client.query<{ pending: boolean }>('select inhdetachpending as pending from pg_inherits where inhrelid = to_regclass($1)', [qualified(partition.schemaname, partition.relname)])
+  if (state?.pending) await client.query(`alter table ${qualified(parent.schemaname, parent.relname)} detach partition ${qualified(partition.schemaname, partition.relname)} finalize`)
+  return state === undefined || state.pending
 }
 
 /** An index of that name that a dead CREATE INDEX CONCURRENTLY left is no use to anybody, and costs every write. */
@@ -88,7 +98,9 @@ async function sweepBefore(client: pg.Client, { node }: Statement, resumed: bool
 
 type Index = { idxname?: string; relation?: { schemaname?: string } }
 
-const indexName = ({ idxname = '', relation }: Index) => (relation?.schemaname === undefined ? [] : [relation.schemaname]).concat(idxname).map((part) => pg.escapeIdentifier(part)).join('.')
+const indexName = ({ idxname, relation }: Index) => qualified(relation?.schemaname, idxname)
+
+const qualified = (schema: string | undefined, name = '') => (schema === undefined ? [] : [schema]).concat(name).map((part) => pg.escapeIdentifier(part)).join('.')
 
 async function indexState(client: pg.Client, index: Index): Promise<'valid' | 'invalid' | 'absent'> {
   const { rows } = await client.query<{ valid: boolean }>('select indisvalid as valid from pg_index where indexrelid = to_regclass($1)', [indexName(index)])

@@ -122,6 +122,24 @@ test('an index that a killed process left half-built is built again; two process
   assert.deepEqual(await rows(`select from pg_class where relname = 'a_once'`), [], 'nothing is left of it')
 })
 
+test('a partition that a killed process left half-detached is detached', async (context) => {
+  const { write, migrate: run, connect, rows, admin, folder } = await migrated(context)
+  await write('001-a.sql', 'create table a (id int) partition by range (id); create table a1 partition of a for values from (0) to (9); create table a2 partition of a for values from (9) to (99)')
+  await run()
+  const reader = await connect()
+  await reader.query('begin; select from things.a')
+  await write('002-detach.sql', '-- tenfold: contract: those rows are archived elsewhere\nalter table a detach partition a1 concurrently')
+  const child = migrateApart(context, { admin, folder })
+  const stuck = await waitFor(async () => (await rows<{ pid: number }>(`select pid from pg_stat_activity, pg_inherits where inhdetachpending and query like 'alter table a detach%' and wait_event_type = 'Lock'`))[0], { timeoutMs: 60_000 })
+  assert.ok(stuck)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  await rows(`select pg_terminate_backend(${stuck.pid}, 10000)`)
+  await reader.query('commit')
+  assert.deepEqual(await run(), ['002-detach.sql'])
+  assert.deepEqual(await rows('select inhrelid::regclass::text as name, inhdetachpending as pending from pg_inherits'), [{ name: 'things.a2', pending: false }])
+})
+
 test('a backfill that is killed goes on behind its last batch: each row is changed once', async (context) => {
   const { write, migrate: run, rows, admin, folder, connect } = await migrated(context)
   await write('001-a.sql', `create table a (region text, id int, n int not null default 0, primary key (region, id)); insert into a select case when g % 3 = 0 then 'eu''s' else 'us' end, g from generate_series(1, 20000) g; analyze a`)
