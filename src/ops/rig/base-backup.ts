@@ -36,7 +36,8 @@ export async function ensureSlot(session: pg.Client, slot: string): Promise<void
 export async function copyCluster(session: pg.Client, directory: string, user: SystemUser | undefined): Promise<void> {
   const tar = untar(directory, user)
   try {
-    await baseBackup(session, `LABEL 'tenfold', CHECKPOINT 'fast', WAL false, MANIFEST 'no'`, tar.input)
+    // `WAIT false`: the slot keeps the log that belongs to it; whether an archive has that too is nothing to wait for
+    await baseBackup(session, `LABEL 'tenfold', CHECKPOINT 'fast', WAL false, WAIT false, MANIFEST 'no'`, tar.input)
     tar.input.end()
   } catch (cause) {
     tar.kill()
