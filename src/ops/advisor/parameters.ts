@@ -1,8 +1,7 @@
-import { parse } from 'libpg-query'
 import type pg from 'pg'
 import { type Asked, askedOf, type Key, type Term } from './conditions.ts'
 import { factsOf, type TableFacts } from './facts.ts'
-import { findAll, loadParser, type Tree } from './parsing.ts'
+import { findAll, loadParser, parsed, type Tree } from './parsing.ts'
 import { explain, type Query } from './plan.ts'
 import type { Session } from './session.ts'
 
@@ -14,11 +13,11 @@ import type { Session } from './session.ts'
 export async function sampled(session: Session, text: string): Promise<Query> {
   const { client } = session
   await loadParser()
-  const { stmts = [] } = await parse(text)
+  const stmts = parsed(text)
   const parameters = Math.max(0, ...findAll(stmts, 'ParamRef').map(({ number }) => Number(number)))
   if (parameters === 0) return { text, parameters }
   const values = new Map<number, string>()
-  const select = (stmts[0]?.stmt as Tree | undefined)?.['SelectStmt'] as { limitCount?: Tree; limitOffset?: Tree } | undefined
+  const select = stmts[0]?.stmt?.['SelectStmt'] as { limitCount?: Tree; limitOffset?: Tree } | undefined
   for (const [tree, value] of [[select?.limitCount, '20'], [select?.limitOffset, '0']] as const) for (const number of paramsIn(tree)) values.set(number, value)
   for (const asked of await plainly(client, { text, parameters })) {
     const facts = await session.outside(() => factsOf(client, asked.schema, asked.table))

@@ -1,21 +1,35 @@
-import { loadModule, parse, parseSync } from 'libpg-query'
-import { deparseSync } from 'pgsql-deparser'
 import { failed } from '../../base/errors.ts'
 
 /** A node of Postgres' own parse tree, as JSON: one key, its kind, with what belongs to it. */
 export type Tree = { readonly [kind: string]: any }
 
-/** Loads Postgres' own parser (WASM, some 8 ms, once). What follows here needs it. */
-export async function loadParser(): Promise<void> { await loadModule() }
+type Parser = Pick<typeof import('libpg-query'), 'parseSync'> & Pick<typeof import('pgsql-deparser'), 'deparseSync'>
+let loaded: Parser | undefined
+
+/** Loads Postgres' own parser (WASM) once, and not before: what is long-lived and never asks for it does not carry it. All that follows needs it. */
+export async function loadParser(): Promise<void> {
+  if (loaded) return
+  const [{ loadModule, parseSync }, { deparseSync }] = await Promise.all([import('libpg-query'), import('pgsql-deparser')])
+  await loadModule()
+  loaded = { parseSync, deparseSync }
+}
+
+function parser(): Parser {
+  if (!loaded) throw failed('internal', 'The parser was not loaded: await loadParser() first.')
+  return loaded
+}
+
+/** The statements of a text, as trees. Errors: Postgres' own, of its syntax. */
+export function parsed(text: string): { stmt?: Tree; stmt_location?: number; stmt_len?: number }[] { return parser().parseSync(text).stmts ?? [] }
 
 export interface SourceStatement { readonly text: string; readonly kind: string; readonly line: number }
 
 /** The statements of a text, each as it stands there. Errors: `usage`, with Postgres' own words. */
 export async function statementsOf(text: string, where: string): Promise<SourceStatement[]> {
   await loadParser()
-  let stmts: { stmt?: Tree; stmt_location?: number; stmt_len?: number }[]
+  let stmts: ReturnType<typeof parsed>
   try {
-    stmts = (await parse(text)).stmts ?? []
+    stmts = parsed(text)
   } catch (cause) {
     throw failed('usage', `${where} cannot be read as SQL: ${(cause as Error).message}. Statements end with a semicolon; psql's own commands (\\...) and COPY ... FROM STDIN are not SQL.`, { cause })
   }
@@ -36,14 +50,14 @@ export function expressionOf(text: string): Tree | undefined { return sortOf(tex
 /** One sort key as EXPLAIN writes it: its expression, and which way. */
 export function sortOf(text: string): Tree | undefined {
   try {
-    const [first] = parseSync(`select order by ${text.replaceAll(subplans, 'null')}`).stmts ?? []
-    return (first?.stmt as Tree | undefined)?.['SelectStmt']?.sortClause?.[0]?.SortBy as Tree | undefined
+    const [first] = parsed(`select order by ${text.replaceAll(subplans, 'null')}`)
+    return first?.stmt?.['SelectStmt']?.sortClause?.[0]?.SortBy as Tree | undefined
   } catch { return undefined }
 }
 
 /** The expression as SQL, its columns without the name of their table. */
 export function sqlOf(tree: Tree): string {
-  return deparseSync(unqualified(tree) as never, { pretty: false })
+  return parser().deparseSync(unqualified(tree) as never, { pretty: false })
 }
 
 function unqualified(tree: unknown): unknown {
