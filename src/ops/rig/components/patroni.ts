@@ -22,8 +22,8 @@ export interface MemberOptions {
   readonly passwords: () => Promise<ClusterPasswords>
 }
 
-/** A first start clones a whole database; how long it may take to be told the cluster's settings, and to leave; how often it is asked what it is now. In milliseconds. */
-const [readyMs, agreeMs, leaveMs, askMs] = [10 * 60_000, 15_000, 20_000, 500]
+/** A first start clones a whole database; how long it may take to leave; how often it is asked what it is now. In milliseconds. */
+const [readyMs, leaveMs, askMs] = [10 * 60_000, 20_000, 500]
 
 /**
  * A member of a cluster: Patroni, and the Postgres that it runs as the primary or as a replica, as the members agree. The two live and
@@ -49,8 +49,7 @@ export function memberComponent(name: string, options: MemberOptions): Component
       const patroni = await launch(place, basename(file), scope)
       await replaceFile(pidFile, `${patroni.pid}\n`)
       const running = runningMember(patroni, { port, postgresPid, scope })
-      await untilSettled(running, place, { name, restPort })
-      await untilAgreed(running, { name, restPort, password: passwords.rest })
+      await untilSettled(running, place, { name, restPort, password: passwords.rest })
       const member = { ...running, role: (await memberNow(restPort))?.role ?? 'replica' }
       void watch(member, restPort, place)
       return member
@@ -114,21 +113,18 @@ function runningMember(patroni: Supervised, { port, postgresPid, scope }: { port
   }
 }
 
-/** Errors: `start`; it is then not running. */
-async function untilSettled(running: RunningComponent, place: ComponentPlace, { name, restPort }: { name: string; restPort: number }): Promise<void> {
-  let gone: string | undefined
+/**
+ * Until it is part of a whole cluster whose members agree on what we say: whoever changed that, such as that they are synchronous, changed
+ * it until now. Errors: `start`; it is then not running.
+ */
+async function untilSettled(running: RunningComponent, place: ComponentPlace, { name, restPort, password }: { name: string; restPort: number; password: string }): Promise<void> {
+  let [gone, isAgreed]: [string | undefined, boolean] = [undefined, false]
+  const isWhole = async () => (isAgreed ||= await agree(restPort, clusterSettings, { user: restUser, password })) && await isSettled(restPort, name)
   void running.ended.then((log) => { gone = log })
-  const settled = await waitFor(async () => gone !== undefined || place.signal.aborted || await isSettled(restPort, name) || undefined, { timeoutMs: readyMs, everyMs: 100 })
+  const settled = await waitFor(async () => gone !== undefined || place.signal.aborted || await isWhole() || undefined, { timeoutMs: readyMs, everyMs: 100 })
   if (gone === undefined && !place.signal.aborted && settled) return
   await running.stop()
   throw failed('start', place.signal.aborted ? `${name} was told to leave before it was ready.` : gone === undefined ? `${name} was not part of a whole cluster in ${readyMs / 60_000} minutes: see its log by tenfold logs ${name}.` : `${name} did not start (${lastError(gone)}): see its log by tenfold logs ${name}.`)
-}
-
-/** Whoever changed what the members agree on, such as that they are synchronous, changed it until now. Errors: `start`; it is then not running. */
-async function untilAgreed(running: RunningComponent, { name, restPort, password }: { name: string; restPort: number; password: string }): Promise<void> {
-  if (await waitFor(async () => await agree(restPort, clusterSettings, { user: restUser, password }) || undefined, { timeoutMs: agreeMs, everyMs: 200 })) return
-  await running.stop()
-  throw failed('start', `${name} does not take the settings of its cluster: see its log by tenfold logs ${name}.`)
 }
 
 function lastError(log: string): string { return log.split('\n').findLast((line) => /FATAL|ERROR|CRITICAL|Error/.test(line))?.replace(/^.*?(FATAL|ERROR|CRITICAL):? +/, '') ?? 'it ended' }
