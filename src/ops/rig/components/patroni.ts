@@ -41,6 +41,7 @@ export function memberComponent(name: string, options: MemberOptions): Component
       await endMemberBefore(place.directory)
       if (isBack) await untilLeaseIsOver(place, { name, scope, etcd: place.addressOf(options.coordinator) })
       isBack = true
+      place.signal.throwIfAborted()
       const postgres = await findFullPostgres(await madeBy(place.directory))
       const [port, restPort, passwords] = [await place.port(), await place.port('rest'), await options.passwords()]
       const settings = memberSettings({ scope, name, etcd: place.addressOf(options.coordinator), port, restPort, postgres, database: options.database, passwords })
@@ -48,8 +49,7 @@ export function memberComponent(name: string, options: MemberOptions): Component
       const patroni = await launch(place, basename(file), scope)
       await replaceFile(pidFile, `${patroni.pid}\n`)
       const running = runningMember(patroni, { port, postgresPid, scope })
-      await untilSettled(running, place, { name, restPort })
-      await agree(restPort, clusterSettings, { user: restUser, password: passwords.rest })
+      await untilSettled(running, place, { name, restPort, password: passwords.rest })
       const member = { ...running, role: (await memberNow(restPort))?.role ?? 'replica' }
       void watch(member, restPort, place)
       return member
@@ -113,11 +113,15 @@ function runningMember(patroni: Supervised, { port, postgresPid, scope }: { port
   }
 }
 
-/** Errors: `start`; it is then not running. */
-async function untilSettled(running: RunningComponent, place: ComponentPlace, { name, restPort }: { name: string; restPort: number }): Promise<void> {
-  let gone: string | undefined
+/**
+ * Until it is part of a whole cluster whose members agree on what we say: whoever changed that, such as that they are synchronous, changed
+ * it until now. Errors: `start`; it is then not running.
+ */
+async function untilSettled(running: RunningComponent, place: ComponentPlace, { name, restPort, password }: { name: string; restPort: number; password: string }): Promise<void> {
+  let [gone, isAgreed]: [string | undefined, boolean] = [undefined, false]
+  const isWhole = async () => (isAgreed ||= await agree(restPort, clusterSettings, { user: restUser, password })) && await isSettled(restPort, name)
   void running.ended.then((log) => { gone = log })
-  const settled = await waitFor(async () => gone !== undefined || place.signal.aborted || await isSettled(restPort, name) || undefined, { timeoutMs: readyMs, everyMs: 100 })
+  const settled = await waitFor(async () => gone !== undefined || place.signal.aborted || await isWhole() || undefined, { timeoutMs: readyMs, everyMs: 100 })
   if (gone === undefined && !place.signal.aborted && settled) return
   await running.stop()
   throw failed('start', place.signal.aborted ? `${name} was told to leave before it was ready.` : gone === undefined ? `${name} was not part of a whole cluster in ${readyMs / 60_000} minutes: see its log by tenfold logs ${name}.` : `${name} did not start (${lastError(gone)}): see its log by tenfold logs ${name}.`)
