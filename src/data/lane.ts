@@ -26,35 +26,35 @@ export interface Lane {
  * was its turn, in milliseconds: what it waited for its neighbours is not its own.
  */
 export function createLane(configAt: (to?: Address) => pg.ClientConfig, size: number, fault: (error: unknown) => unknown, served?: (statement: Statement, tookMs: number) => void): Lane {
-  const slots: (Promise<pg.Client> | undefined)[] = Array.from({ length: size }, () => undefined)
+  const slots: (Opening | undefined)[] = Array.from({ length: size }, () => undefined)
   let next = 0
   let config = configAt()
 
-  const client = (): Promise<pg.Client> => {
+  const opening = (): Opening => {
     const slot = next = (next + 1) % size
     return slots[slot] ??= connect(config, (mine) => forget(mine, slot))
   }
-  const forget = (mine: Promise<pg.Client>, slot: number) => {
+  const forget = (mine: Opening, slot: number) => {
     // By identity: the end of a connection that was replaced already must not forget the new one.
     if (slots[slot] === mine) slots[slot] = undefined
   }
   /** What it has been sent already, it still answers. */
-  const retire = (stale: Promise<pg.Client>) => {
+  const retire = (stale: Opening) => {
     slots.forEach((_, slot) => forget(stale, slot))
-    stale.then((open) => open.end()).catch(() => { /* it is gone */ })
+    stale.client.end().catch(() => { /* it is gone */ })
   }
   const reset = () => {
     for (const [slot, mine] of slots.entries()) {
       if (!mine) continue
       forget(mine, slot)
-      mine.then((open) => cut(open)).catch(() => { /* it never opened */ })
+      cut(mine.client) // also one that is not open yet: who waits for it goes elsewhere
     }
   }
   /** `left`: how often it is sent again at most. Reads have no effect, so all of them may be. */
   const burst = async (statements: readonly Statement[], left = size + 1): Promise<pg.QueryResult[]> => {
-    const lane = client()
+    const lane = opening()
     try {
-      return await send(await lane, statements)
+      return await send(await lane.open, statements)
     } catch (error) {
       // What a dying connection took with it goes once more, on a fresh one.
       if (left > 0 && isLostConnection(error)) return burst(statements, 0)
@@ -85,15 +85,18 @@ export function createLane(configAt: (to?: Address) => pg.ClientConfig, size: nu
     reset,
     async close() {
       const open = slots.splice(0).filter((slot) => slot !== undefined)
-      await Promise.allSettled(open.map(async (slot) => (await slot).end()))
+      await Promise.allSettled(open.map(async (slot) => (await slot.open).end()))
     },
   }
 }
 
-function connect(config: pg.ClientConfig, onEnd: (mine: Promise<pg.Client>) => void): Promise<pg.Client> {
+/** A connection, and when it can be used. */
+interface Opening { readonly client: pg.Client; readonly open: Promise<pg.Client> }
+
+function connect(config: pg.ClientConfig, onEnd: (mine: Opening) => void): Opening {
   const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig)
-  const mine = client.connect().then(() => client)
+  const mine: Opening = { client, open: client.connect().then(() => client) }
   for (const event of ['error', 'end'] as const) client.on(event, () => onEnd(mine))
-  mine.catch(() => onEnd(mine))
+  mine.open.catch(() => onEnd(mine))
   return mine
 }

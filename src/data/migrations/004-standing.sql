@@ -14,7 +14,7 @@ create function left_timelines() returns table (timeline integer, left_at pg_lsn
 declare
   history text;
 begin
-  history := pg_read_file(format('pg_wal/%s.history', left(pg_walfile_name(pg_current_wal_lsn()), 8)), true);
+  history := pg_read_file(format('pg_wal/%s.history', left(pg_walfile_name(pg_current_wal_lsn()), 8)), 0, 1000000, true);
   return query select line[1]::integer, line[2]::pg_lsn from regexp_matches(history, '^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)', 'gn') as line;
 exception when insufficient_privilege then
   return;
