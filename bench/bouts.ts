@@ -23,8 +23,8 @@ export interface Bout {
   readonly better: 'more' | 'less'
   /** `own`: the first contender brings it, as `run` does; the others get a database of their own in it. */
   readonly postgres: 'own' | 'shared' | 'none'
-  /** Who makes the load: wrk with GETs of products, wrk with orders, or the contenders by themselves. */
-  readonly load: 'products' | 'orders' | 'self'
+  /** Who makes the load: wrk with GETs of products, by nobody in particular or by callers who send back what they were given; wrk with orders, or the contenders by themselves. */
+  readonly load: 'products' | 'sessions' | 'orders' | 'self'
   /** What a contender that can measure several things is to measure. */
   readonly what?: string
   readonly entrants: Readonly<Record<string, Entrant>>
@@ -86,7 +86,7 @@ export const bouts: readonly Bout[] = [
   queue('jobs enqueued one per transaction', 'enqueued', { ratio: 3 }),
   queue('start latency', 'latency', { atMost: 5 }, 'ms', 'less'),
   {
-    unit: 'req/s', better: 'more', postgres: 'none', load: 'products',
+    unit: 'req/s', better: 'more', postgres: 'none', load: 'sessions',
     entrants: { ours: { script: 'ours/replicated-web.ts', path: '/products' }, eventual: { script: 'ours/replicated-web.ts', path: '/eventual-products' } },
     rows: [{ name: 'own writes seen vs any copy', peer: 'eventual', ratio: 0.95 }],
   },

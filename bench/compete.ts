@@ -9,7 +9,7 @@ import type pg from 'pg'
 import type { Bout, Entrant } from './bouts.ts'
 import { type Place, product, seed, withClient } from './place.ts'
 import { type Started, startContender } from './processes.ts'
-import { load, orderScript, productScript } from './wrk.ts'
+import { load, orderScript, productScript, sessionScript } from './wrk.ts'
 
 export interface Options {
   readonly rounds: number
@@ -73,7 +73,7 @@ export async function withContenders(bout: Bout, names: readonly string[], optio
         home = { ...address, database: bout.load === 'orders' ? 'shop' : 'bench' }
         await seed(home, 'catalogue.products')
       }
-      if (bout.load === 'products') await assertAnswers(name, `${String(one.about['url'])}${entrant.path}`)
+      if (bout.load === 'products' || bout.load === 'sessions') await assertAnswers(name, `${String(one.about['url'])}${entrant.path}`)
       started.push([name, { started: one, measure: measureOf(bout, entrant, one, own, home) }])
     }
     await work(started)
@@ -110,7 +110,7 @@ async function enlarge(data: string): Promise<void> {
 function measureOf(bout: Bout, { path = '' }: Entrant, started: Started, directory: string, home: Place | undefined): Running['measure'] {
   if (bout.load === 'self') return (seconds) => started.measure(bout.what ?? '', seconds)
   const url = String(started.about['url'])
-  if (bout.load === 'products') { const script = productScript(directory, path); return (seconds) => load(url, script, seconds) }
+  if (bout.load === 'products' || bout.load === 'sessions') { const script = (bout.load === 'products' ? productScript : sessionScript)(directory, path); return (seconds) => load(url, script, seconds) }
   const script = orderScript(directory, path, started.about['tokens'] as string[])
   return async (seconds) => {
     const figure = await load(url, script, seconds)

@@ -27,6 +27,20 @@ export function productScript(directory: string, path: string): string {
   return script(directory, `local ids = {${ids.join(',')}}\nrequests = {}\nfunction init() math.randomseed(os.time()) for i, id in ipairs(ids) do requests[i] = wrk.format("GET", "${path}/" .. id) end end\n${random}`)
 }
 
+/** The same by a caller who sends back the token that the last answer gave, as the typed client does. */
+export function sessionScript(directory: string, path: string): string {
+  const ids = Array.from({ length: productCount }, (_, index) => `"${productId(index)}"`)
+  return script(directory, `
+local ids = {${ids.join(',')}}
+local before, behind, token = "", "\\r\\n\\r\\n", ""
+function init() math.randomseed(os.time()) before = "GET ${path}/" behind = " HTTP/1.1\\r\\nHost: " .. wrk.host .. "\\r\\n" end
+function request() return before .. ids[math.random(#ids)] .. behind .. token .. "\\r\\n" end
+function response(status, headers)
+  local given = headers["tenfold-consistency"]
+  if given then token = "tenfold-consistency: " .. given .. "\\r\\n" end
+end`)
+}
+
 /** Orders of two random products each, by these callers, each under a key of its own. */
 export function orderScript(directory: string, path: string, tokens: readonly string[]): string {
   return script(directory, `

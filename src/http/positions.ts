@@ -38,7 +38,8 @@ export function positionTokens(platform: Platform): PositionTokens {
       let made = written.get(text)
       if (!made) written.set(text, made = write(key, text))
       reply.header(header, made.token)
-      reply.header('set-cookie', made.cookie)
+      // Who has sent it by the header keeps no cookies for us.
+      if (reply.request.headers[header] === undefined) reply.header('set-cookie', made.cookie)
     },
   }
 }
