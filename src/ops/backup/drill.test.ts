@@ -8,7 +8,7 @@ import { waitFor } from '../../base/process.ts'
 import { drillRestore } from './drill.ts'
 import { folderStore } from './drivers/folder.ts'
 import { differences } from './fingerprint.ts'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Fixture, startFixture } from './backup.fixture.ts'
 import { adminSession } from './session.ts'
 
 const isThere = (path: string) => access(path).then(() => true, () => false)

@@ -8,7 +8,7 @@ import { after, describe, test } from 'node:test'
 import { storeContract } from './contract.ts'
 import { folderStore } from './drivers/folder.ts'
 import { s3Store } from './drivers/s3.ts'
-import { startFixture } from './fixture.ts'
+import { startFixture } from './backup.fixture.ts'
 import { openStore } from './open-store.ts'
 import { verifyStore } from './verify.ts'
 
