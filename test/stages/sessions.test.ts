@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import pg from 'pg'
-import { signalProcess } from '../../src/base/process.ts'
+import { signalProcess, waitFor } from '../../src/base/process.ts'
 import { clusterName } from '../../src/ops/rig/leftover.ts'
 import { postmasterOf, processesOf } from '../process/processes.ts'
 import { chance } from '../process/seed.ts'
@@ -97,12 +97,19 @@ async function promisesHold(context: TestContext, start: (directory: string, bel
   }
   isOver = true
   const counts = await wandering
-  const final = Object.fromEntries(await Promise.all(ids.map(async (id) => [id, await (await fetch(`${places()[0]}/v1/registers/${id}/now`)).json()] as const))) as Record<string, { left: number; right: number }>
+  const final = Object.fromEntries(await Promise.all(ids.map(async (id) => [id, await standing(places()[0] ?? '', id)] as const)))
   const [answered, refused] = [counts.reduce((sum, one) => sum + one.answered, 0), counts.reduce((sum, one) => sum + one.refused, 0)]
   context.diagnostic(`${answered} answers, ${refused} refused; ${faults.map(({ name }) => name).join(', ')}`)
   const reads = [...(await metrics?.() ?? '').matchAll(/tenfold_replica_reads_total\{.*reason="([^"]+)"\} (\d+)/g)].map(([, reason, count]) => `${reason} ${count}`)
   if (reads.length > 0) context.diagnostic(`reads of the rig's process since its last start: ${reads.join(', ')}`)
   assert.deepEqual(brokenPromises(history, final), [])
+}
+
+/** What the primary says, as soon as it says anything: what was killed last may only just be coming back. */
+async function standing(place: string, id: string): Promise<{ left: number; right: number }> {
+  const said = await waitFor(() => fetch(`${place}/v1/registers/${id}/now`).then((answer) => answer.ok ? answer.json() as Promise<{ left: number; right: number }> : undefined, () => undefined), { timeoutMs: 30_000, everyMs: 20 })
+  if (!said) throw new Error(`The primary did not say where ${id} stands.`)
+  return said
 }
 
 test('promises 1, 2 and 9 hold at stage 1', { timeout: 110_000 }, (context) => promisesHold(context, single))
