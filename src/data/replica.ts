@@ -52,9 +52,9 @@ const sustainedMs = 1_000
 
 export function createReplica({ name, database, target, kind, clock, timelines, heartbeats, system, lagLimitMs }: ReplicaOptions): Replica {
   const lag = createLagJudge(clock, lagLimitMs, sustainedMs)
-  let [heard, askedAt, lagMs, load, outage]: [Standing | undefined, number, number, number, Outage | undefined] = [undefined, -Infinity, 0, 0, undefined]
-  let silence = Promise.withResolvers<never>()
-  silence.promise.catch(() => {})
+  let [heard, askedAt, lagMs, outage]: [Standing | undefined, number, number, Outage | undefined] = [undefined, -Infinity, 0, undefined]
+  /** Of the reads under way: how each is given up. (To race each against one promise for all would keep something of every read for as long as that lives.) */
+  const underWay = new Set<(error: Error) => void>()
 
   const take = (standing: Standing) => {
     const isSame = heard?.startedAt === standing.startedAt && heard.system === standing.system
@@ -69,9 +69,7 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
   const lost = () => {
     outage = 'unreachable'
     heard = undefined // where it stands when it comes back, it says then
-    silence.reject(unreachable(name))
-    silence = Promise.withResolvers<never>()
-    silence.promise.catch(() => {})
+    for (const giveUp of underWay) giveUp(unreachable(name))
   }
   const ask = joined(async () => {
     askedAt = clock.monotonic()
@@ -82,7 +80,7 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
     ...target, name, ask, lost,
     outage: () => outage,
     lagMs: () => lagMs,
-    get load() { return load },
+    get load() { return underWay.size },
     covers: (position) => heard !== undefined && timelines.reaches(heard.position, position),
     refresh() { if (clock.monotonic() - askedAt > (outage === 'unreachable' ? silentMs : newsMs)) void ask() },
     sight(seen) {
@@ -91,10 +89,10 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
       if (timeline === undefined) return { statement: positionStatement(kind), tell: (rows) => seen(positionOf(rows, database, clock)) }
       return { statement: replayedStatement, tell: (rows) => seen(replayedPosition(rows, timeline, database, clock)) }
     },
-    async run(read) {
-      load++
-      try { return await Promise.race([read(), silence.promise]) } finally { load-- }
-    },
+    run: (read) => new Promise((resolve, reject) => {
+      underWay.add(reject)
+      void read().then(resolve, reject).finally(() => underWay.delete(reject))
+    }),
   }
   return replica
 }
