@@ -35,7 +35,7 @@ export function asRole(connection: Connection, { user, password }: { readonly us
 /** The same server, as the same user, in another database. */
 export function inDatabase(connection: Connection, database: string): Connection {
   if (connection.connectionString === undefined) return { ...connection, database }
-  const url = new URL(connection.connectionString) // what it says counts more than what stands beside it
-  url.pathname = `/${encodeURIComponent(database)}`
-  return { ...connection, database, connectionString: url.href }
+  const path = `/${encodeURIComponent(database)}`
+  // What it says counts more than what stands beside it. It may name several hosts, and is then no URL for `URL`.
+  return { ...connection, database, connectionString: connection.connectionString.replace(/^(\w+:\/\/[^/?]*)(?:\/[^?]*)?/, (_all, before: string) => `${before}${path}`) }
 }

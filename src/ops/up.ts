@@ -5,7 +5,7 @@ import { failed } from '../base/index.ts'
 import { replaceFile } from '../base/private-files.ts'
 import { createLogs, createMetrics } from '../observe/index.ts'
 import { applicationRole, assertStays, type Backups, databaseName, type DataDirectory, masterSecret, openDataDirectory, prepareBackups } from '../runtime/index.ts'
-import type { Topology } from '../topology/index.ts'
+import { assertTopology, type Topology } from '../topology/index.ts'
 import { assertNothingForgotten } from './highly-available.ts'
 import { applicationComponent } from './rig/components/application.ts'
 import type { ComponentStatus } from './rig/keeper.ts'
@@ -39,6 +39,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
   const place = dataDirectory(topology)
   const directory = join(place, 'rig')
   const definition = appDefinition(app)
+  assertTopology(definition, topology)
   const { web, ops } = topology.ports ?? { web: 3000, ops: 3001 }
   const other = await readSession(directory)
   if (other) return other

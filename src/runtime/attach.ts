@@ -6,7 +6,7 @@ import { type Connection, createData, type Data } from '../data/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
 import { runningPostgres } from '../ops/rig/running.ts'
-import type { Topology } from '../topology/index.ts'
+import { assertTopology, type Topology } from '../topology/index.ts'
 import { masterSecret, openDataDirectory } from './data-directory.ts'
 import { namesOf } from './embedded.ts'
 import { reachServers } from './servers.ts'
@@ -26,6 +26,7 @@ export interface Attached {
 /** Reaches the data of an application whether it runs (beside it) or not (its Postgres is then started for as long). Errors: `topology`, `start`. */
 export async function attach(app: App<any, any, any>, topology: Topology<any>): Promise<Attached> {
   const definition = appDefinition(app)
+  assertTopology(definition, topology)
   if (topology.stage !== 'single') {
     const { admin, data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
     const data = createData({ ...config, pool: { max: 4, waitMs: 5_000 } }, systemClock)

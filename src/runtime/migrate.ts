@@ -3,7 +3,7 @@ import { type App, appDefinition } from '../app/index.ts'
 import { resolveKey } from '../base/index.ts'
 import type { AppliedFile } from '../data/index.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
-import type { Topology } from '../topology/index.ts'
+import { assertTopology, type Topology } from '../topology/index.ts'
 import { masterSecret, openDataDirectory } from './data-directory.ts'
 import { migrateOn } from './embedded.ts'
 import { migrateServers, reachServers } from './servers.ts'
@@ -11,6 +11,7 @@ import { migrateServers, reachServers } from './servers.ts'
 /** Migrates the application's database, and starts nothing else. Errors: `topology`, `start`, `migration`. */
 export async function migrateApplication(app: App<any, any, any>, topology: Topology<any>, options: { dryRun: boolean; status: (text: string) => void }): Promise<AppliedFile[]> {
   const definition = appDefinition(app)
+  assertTopology(definition, topology)
   if (topology.stage !== 'single') {
     const key = resolveKey(topology.secret, 'secret')
     return await migrateServers(definition, await reachServers(definition, topology, key), key, options)

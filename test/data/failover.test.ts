@@ -1,13 +1,14 @@
 /** Several hosts of one cluster: whoever is the primary is found, and followed. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import { failed, parseLsn, Positions, systemClock } from '../../src/base/index.ts'
 import { signalProcess, waitFor } from '../../src/base/process.ts'
-import { createData, type Data, migrate } from '../../src/data/index.ts'
+import { connectionOf, createData, type Data, findPrimary, migrate } from '../../src/data/index.ts'
 import { createMetrics } from '../../src/observe/index.ts'
 import { type PostgresServer, startPostgres } from '../../src/ops/rig/postgres.ts'
 import { startStandby } from '../../src/ops/rig/standby.ts'
@@ -103,4 +104,17 @@ test('a command whose primary dies is done by the one that is found, within its 
   assert.equal(await looked, true)
   await write(data, 3)
   assert.equal(await data.databaseOf(undefined).foundAgain(1_000), false, 'nothing is amiss any more')
+})
+
+test('a cluster that is in use is migrated by the one URL of all its hosts', { timeout: 60_000 }, async (context) => {
+  const { one, two } = await cluster(context)
+  const folder = await mkdtemp(join(tmpdir(), 'tenfold-late-'))
+  context.after(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, '001-late.sql'), 'create table things (id integer primary key);')
+  const url = `postgres://${one.user}:${encodeURIComponent(one.password)}@${two.host}:${two.port},${one.host}:${one.port}/${database}`
+  const admin = await findPrimary(connectionOf(url, 'data.primary'), systemClock)
+  const modules = [{ name: 'late', migrations: pathToFileURL(`${folder}/`), shardKey: undefined }]
+  assert.deepEqual(await migrate({ admin, application, modules }), [{ module: 'late', file: '001-late.sql' }])
+  await writeFile(join(folder, '002-index.sql'), 'create index concurrently things_twice on things ((id * 2));')
+  assert.deepEqual(await migrate({ admin, application, modules }), [{ module: 'late', file: '002-index.sql' }])
 })

@@ -26,7 +26,7 @@ async function age(directory: string): Promise<void> {
   const definition = appDefinition(app)
   await migrateOn(old, { app: definition, secret: await masterSecret(directory), status: () => {} })
   const on = ({ host, port, user, password: secret }: typeof now) => ({ host, port, user, password: secret, database: 'shop' })
-  await moveRows({ source: on(now), target: on(old), schemas: ['tenfold', ...definition.modules.keys()], onTable: () => {} })
+  await moveRows({ source: on(now), target: on(old), schemas: ['tenfold', ...definition.modules.keys()], onTable: () => {}, onVerified: async () => {} })
   await Promise.all([old.stop(), now.stop()])
   await rm(postgres, { recursive: true })
   await rename(older, postgres)

@@ -32,9 +32,11 @@ export async function applyTopology(app: App<any, any, any>, from: SingleTopolog
       const servers = await reachServers(definition, to, secret)
       await migrateServers(definition, servers, secret, { status })
       const source = { host: server.host, port: server.port, user: server.user, password: server.password, database: databaseName(definition) }
-      const moved = await moveRows({ source, target: servers.admin, schemas: ['tenfold', ...[...definition.modules.values()].map(({ name }) => snakeName(name))], onTable })
       const where = `${servers.admin.host}:${servers.admin.port}/${servers.admin.database}`
-      await createFile(movedFile(directory.path), `${JSON.stringify({ to: where, at: new Date(systemClock.now()).toISOString() })}\n`)
+      const moved = await moveRows({
+        source, target: servers.admin, schemas: ['tenfold', ...[...definition.modules.values()].map(({ name }) => snakeName(name))], onTable,
+        async onVerified() { await createFile(movedFile(directory.path), `${JSON.stringify({ to: where, at: new Date(systemClock.now()).toISOString() })}\n`) },
+      })
       return { ...moved, to: where, downtimeMs: Math.round(systemClock.monotonic() - began) }
     } finally {
       await server.stop()

@@ -15,9 +15,12 @@ export interface MoveOptions {
   readonly onTable: (progress: { readonly table: string; readonly number: number; readonly of: number; readonly rows: number; readonly copied: boolean }) => void
 }
 
+/** `onVerified` writes down that all of it is there; until it has, a move that is killed can be run again. */
+export interface MoveEnd { readonly onVerified: (moved: Moved) => Promise<void> }
+
 export interface Moved { readonly tables: number; readonly rows: number }
 
-/** What a move that was broken off has done; gone when it is done. */
+/** What a move that was broken off has done; gone when its end is written down. */
 const notes = 'public.tenfold_move'
 
 /**
@@ -25,7 +28,7 @@ const notes = 'public.tenfold_move'
  * where it stood: each table is copied and noted in one transaction. Errors: `topology`, where the target holds rows of its own, or rows
  * differ after all; the driver's.
  */
-export async function moveRows({ source: from, target: to, schemas, onTable }: MoveOptions): Promise<Moved> {
+export async function moveRows({ source: from, target: to, schemas, onTable, onVerified }: MoveOptions & MoveEnd): Promise<Moved> {
   const [source, target] = await Promise.all([open(from), open(to)])
   try {
     await source.query('begin isolation level repeatable read read only')
@@ -40,9 +43,11 @@ export async function moveRows({ source: from, target: to, schemas, onTable }: M
       onTable({ table: table.name, number: index + 1, of: tables.length, rows: sum.rows, copied })
     }
     await copySequences(source, target, schemas)
-    await target.query(`drop table ${notes}`)
     await target.query('analyze')
-    return { tables: tables.length, rows }
+    const moved = { tables: tables.length, rows }
+    await onVerified(moved)
+    await target.query(`drop table ${notes}`)
+    return moved
   } finally {
     await Promise.allSettled([source.end(), target.end()])
   }

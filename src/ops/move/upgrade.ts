@@ -33,8 +33,10 @@ export async function upgradePostgres(app: App<any, any, any>, topology: SingleT
     const places = { old: data.file('postgres'), made: data.file(`postgres-${engine.major}`), done: join(data.file(`postgres-${engine.major}`), 'verified.json') }
     const from = await majorOf(places.old)
     if (from === engine.major || (from === undefined && !await isThere(places.done))) return undefined
-    const moved = await isThere(places.done) ? await verified(places.done) : await copy(appDefinition(app), topology, data, { ...places, from: from ?? 0, bin, status, onTable })
-    const kept = data.file(`postgres-${moved.from}-${new Date(systemClock.now()).toISOString().slice(0, 10)}`)
+    // A copy that was made and not taken: the old one may have been written to since.
+    if (from !== undefined && await isThere(places.done)) await rm(places.made, { recursive: true, force: true })
+    const moved = from === undefined ? await verified(places.done) : await copy(appDefinition(app), topology, data, { ...places, from, bin, status, onTable })
+    const kept = data.file(`postgres-${moved.from}-${new Date(systemClock.now()).toISOString().slice(0, 19).replaceAll(':', '-')}`)
     if (from !== undefined) await rename(places.old, kept)
     await rename(places.made, places.old)
     await rm(join(places.old, 'verified.json'))
@@ -56,10 +58,9 @@ async function copy(app: AppDefinition, topology: SingleTopology, data: DataDire
       await migrateOn(target, { app, secret, status })
       const database = databaseName(app)
       const on = ({ host, port, user, password }: PostgresServer) => ({ host, port, user, password, database })
-      const moved = { ...await moveRows({ source: on(source), target: on(target), schemas: ['tenfold', ...[...app.modules.values()].map(({ name }) => snakeName(name))], onTable }), from }
-      await target.stop()
-      await writeFile(done, JSON.stringify(moved), { flush: true })
-      return moved
+      const schemas = ['tenfold', ...[...app.modules.values()].map(({ name }) => snakeName(name))]
+      const moved = await moveRows({ source: on(source), target: on(target), schemas, onTable, onVerified: (all) => writeFile(done, JSON.stringify({ ...all, from }), { flush: true }) })
+      return { ...moved, from }
     } finally {
       await target.stop()
     }
