@@ -30,9 +30,9 @@ tenfold backup verify        reads all of it, and holds it against its checksums
   },
 }
 
-async function make({ values, configPath }: Given): Promise<number> {
+async function make({ values, ...place }: Given): Promise<number> {
   const keep = keepOf(values['keep'])
-  const { topology } = await loadConfig(configPath)
+  const { topology } = await loadConfig(place)
   const store = await storeOfTopology(topology, '--to', values['to'])
   const server = await attachServer(topology)
   const progress = progressLine('copied')
@@ -64,8 +64,8 @@ function keepOf(value: string | boolean | undefined): number | undefined {
   return keep
 }
 
-async function list({ values, configPath }: Given): Promise<number> {
-  const store = await storeOf(values['to'], configPath, '--to')
+async function list({ values, ...place }: Given): Promise<number> {
+  const store = await storeOf(values['to'], place, '--to')
   const { whole, damaged } = await listBackups(store)
   if (values['json']) process.stdout.write(`${JSON.stringify({ store: store.name, backups: whole, damaged }, null, 2)}\n`)
   else if (whole.length === 0 && damaged.length === 0) process.stdout.write(`there is no backup in ${store.name}\n`)
@@ -76,8 +76,8 @@ async function list({ values, configPath }: Given): Promise<number> {
   return 0
 }
 
-async function verify({ values, configPath }: Given): Promise<number> {
-  const store = await storeOf(values['to'], configPath, '--to')
+async function verify({ values, ...place }: Given): Promise<number> {
+  const store = await storeOf(values['to'], place, '--to')
   const progress = progressLine('read')
   let bytes = 0
   const found = await verifyStore(store, (more) => { progress.show(bytes += more) }).finally(progress.end)

@@ -1,4 +1,4 @@
-import type { CommandOptions, Config, Values } from './config.ts'
+import type { CommandOptions, Config, ConfigPlace, Values } from './config.ts'
 
 interface Described {
   readonly help: string
@@ -26,12 +26,10 @@ export interface LoneCommand extends Described {
   runAlone(given: Given): Promise<number>
 }
 
-export interface Given {
+export interface Given extends ConfigPlace {
   readonly quiet: boolean
   readonly values: Values
   readonly positionals: readonly string[]
-  /** Where the configuration is. */
-  readonly configPath: string
   /** What stands behind the command, as it stands there. */
   readonly rest: readonly string[]
 }

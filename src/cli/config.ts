@@ -30,9 +30,12 @@ export interface Config<A extends App<any, any, any> = App<any, any, any>> {
 /** The same value, held to its application by the compiler. */
 export function defineConfig<A extends App<any, any, any>>(config: Config<A>): Config<A> { return config }
 
+/** Where the configuration is, and the topology that is to take the place of its own. */
+export interface ConfigPlace { readonly configPath: string; readonly topologyPath?: string | undefined }
+
 /** The configuration, with another topology in the place of its own where a file of one is named. Errors: `usage` when there is none, or it does not load. */
-export async function loadConfig(path: string, topologyPath?: string): Promise<Config> {
-  const config = await importConfig(path)
+export async function loadConfig({ configPath, topologyPath }: ConfigPlace): Promise<Config> {
+  const config = await importConfig(relative(process.cwd(), configPath) || configPath)
   return topologyPath === undefined ? config : { ...config, topology: await readTopology(topologyPath) }
 }
 

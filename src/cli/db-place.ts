@@ -9,9 +9,9 @@ import { loadConfig } from './config.ts'
 export interface Place { readonly connection: Connection; readonly app: AppDefinition | undefined; close(): Promise<void> }
 
 /** Errors: `usage`, `topology`, `start`. */
-export async function placeOf({ values, configPath }: Given): Promise<Place> {
+export async function placeOf({ values, ...place }: Given): Promise<Place> {
   if (typeof values['url'] === 'string') return { connection: connectionOf(values['url'], '--url'), app: undefined, async close() {} }
-  const { app, topology } = await loadConfig(configPath)
+  const { app, topology } = await loadConfig(place)
   const { admin, app: definition, close } = await attach(app, topology)
   return { connection: admin, app: definition, close }
 }

@@ -21,7 +21,8 @@ tenfold.config.ts. The database stays. What cannot be loaded, and what the compi
 meanwhile. Takes what tenfold start takes. Ctrl-C ends it, and leaves nothing running.
 `,
   passesOn: true,
-  async runAlone({ configPath, rest }) {
+  async runAlone({ configPath, topologyPath, rest }) {
+    if (topologyPath !== undefined) throw failed('usage', 'tenfold dev runs the topology of tenfold.config.ts: leave --topology out, or use tenfold --topology FILE start.')
     if (!existsSync(configPath)) throw failed('usage', `There is no ${configPath}: run tenfold where your tenfold.config.ts is, or name it with --config.`)
     const folder = dirname(await realpath(configPath))
     const development = develop(folder, ['--config', relative(process.cwd(), configPath), 'start', ...rest])

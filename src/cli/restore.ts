@@ -21,7 +21,7 @@ held against its checksums. It says up to which transaction it came. Then TENFOL
 --json           the same for programs
 `,
   options: { to: { type: 'string' }, from: { type: 'string' }, directory: { type: 'string' }, backup: { type: 'string' }, timeline: { type: 'string' }, json: { type: 'boolean' } },
-  async runAlone({ values, configPath }) {
+  async runAlone({ values, ...given }) {
     const began = systemClock.monotonic()
     const { to, from, directory, backup, timeline: wanted } = values
     if (typeof to !== 'string') throw failed('usage', 'tenfold restore lacks --to: say latest, or a moment such as 2026-11-25T18:30:00Z.')
@@ -29,7 +29,7 @@ held against its checksums. It says up to which transaction it came. Then TENFOL
     const timeline = wanted === undefined ? undefined : Number(wanted)
     if (timeline !== undefined && !(Number.isInteger(timeline) && timeline > 0)) throw failed('usage', `--timeline is ${JSON.stringify(wanted)}: use a whole number from 1.`)
     const target = readTarget(to, systemClock.now())
-    const store = await storeOf(from, configPath, '--from')
+    const store = await storeOf(from, given, '--from')
     await refuseOther(resolve(directory))
     const plan = await planRestore(store, { target, timeline, backupId: typeof backup === 'string' ? backup : undefined })
     const place = await openDataDirectory(directory)

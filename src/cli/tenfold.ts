@@ -82,7 +82,8 @@ async function main(args: readonly string[]): Promise<number> {
   const command = await load()
   const configPath = resolve(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
   const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && ![argument, all[index - 1]].some((one) => one === '--config' || one === '--topology'))
-  const given = { quiet: values.quiet === true, configPath, rest: [...values.quiet === true ? ['--quiet'] : [], ...own] }
+  const topologyPath = typeof values.topology === 'string' ? values.topology : undefined
+  const given = { quiet: values.quiet === true, configPath, topologyPath, rest: [...values.quiet === true ? ['--quiet'] : [], ...own] }
   if ('runAlone' in command) {
     if (!values.help) return command.runAlone({ ...given, ...command.passesOn ? { values: {}, positionals: [] } : ownValues(name, own, command) })
     process.stdout.write(command.help)
@@ -91,7 +92,7 @@ async function main(args: readonly string[]): Promise<number> {
   const done = values.help || !command.withoutConfig ? undefined : command.withoutConfig({ ...given, ...ownValues(name, own, command) })
   if (done) return done
   await command.beforeLoad?.()
-  const config = await loadConfig(typeof values.config === 'string' ? values.config : 'tenfold.config.ts', typeof values.topology === 'string' ? values.topology : undefined)
+  const config = await loadConfig(given)
   if (values.help) {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
     return 0

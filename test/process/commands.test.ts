@@ -26,7 +26,7 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   }
   for (const name of ['strat', 'constructor']) assert.deepEqual(await say(name), { code: 2, stdout: '', stderr: `tenfold: There is no command "${name}": use new, dev, start, up, down, ps, logs, migrate, rebuild, routes, check, runs, dead, db, backup, restore, drill, topology, or tenfold --help.\n` })
   // A slip must not do what was not asked for: `migrate --dryrun` is no migration.
-  for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra'], ['rebuild'], ['rebuild', 'one', 'two']]) {
+  for (const wrong of [['--config', 'nowhere.ts', 'topology'], ['migrate', '--dryrun'], ['start', '--dta', 'x.csv'], ['topology', 'extra'], ['rebuild'], ['rebuild', 'one', 'two'], ...['topology', 'db top', 'backup list', 'ps', 'dev'].map((line) => ['--topology', 'nowhere.json', ...line.split(' ')])]) {
     const refused = await say(...wrong)
     assert.deepEqual([refused.code, refused.stdout], [2, ''], `${wrong.join(' ')}: ${refused.stderr}`)
     assert.match(refused.stderr, /^tenfold: [^\n]+\.\n$/, wrong.join(' '))
