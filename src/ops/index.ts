@@ -1,4 +1,4 @@
-export { type Applied, applyTopology } from './move/apply.ts'
+export { abandonMove, applyTopology } from './move/apply.ts'
 export { upgradePostgres } from './move/upgrade.ts'
 export {
   adminSession, type Archiver, type BackupManifest, type BackupStore, createArchiver, createFileKeeper, type DrillReport, drillRestore, listBackups, openStore, planRestore, readTarget, recover, removeOld, restoreFiles, serverFacts, settle, storeLogFile,

@@ -61,11 +61,16 @@ export async function attachServer(topology: Topology<any>): Promise<AttachedSer
   if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: its server is backed up by whoever runs it; this version backs up a database of its own, at stage single or under tenfold up.`)
   const place = resolve(topology.data ?? '.tenfold')
   const directory = join(place, 'postgres')
-  await access(join(directory, 'cluster', 'PG_VERSION')).catch((cause: unknown) => { throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`, { cause }) })
+  await assertDatabase(place)
   const running = await runningPostgres(directory)
   if (running) return { address: running, place, directory, isRunning: true, async close() {} }
   const { stop, ...address } = await startHere(place, directory)
   return { address, place, directory, isRunning: false, close: stop }
+}
+
+/** Errors: `start`, where a data directory has no Postgres in it. */
+export async function assertDatabase(place: string): Promise<void> {
+  await access(join(place, 'postgres', 'cluster', 'PG_VERSION')).catch((cause: unknown) => { throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`, { cause }) })
 }
 
 /** The name of an application's database on that server. */

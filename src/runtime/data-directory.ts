@@ -2,7 +2,7 @@ import { readdir, readFile, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { failed } from '../base/errors.ts'
 import { createFile, fileFault, isMissing, makeDirectory } from '../base/private-files.ts'
-import { lockFile, type ProcessLock } from '../base/process-lock.ts'
+import { lockFile, lockOwner, type ProcessLock } from '../base/process-lock.ts'
 import { systemRandom } from '../base/random.ts'
 
 /** Where one process keeps what must outlive it. It is that process's alone until released. */
@@ -40,6 +40,9 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     throw fileFault(error, resolve(path))
   }
 }
+
+/** The number of the process that has that data directory open; undefined when none has. */
+export async function directoryOwner(path: string): Promise<number | undefined> { return await lockOwner(join(resolve(path), 'lock')) }
 
 /** The data directory that another process has opened, and lets this one work in. */
 export async function lentDataDirectory(path: string): Promise<DataDirectory> {

@@ -1,6 +1,6 @@
-export { type DataDirectory, masterSecret, openDataDirectory } from './data-directory.ts'
+export { type DataDirectory, directoryOwner, masterSecret, openDataDirectory } from './data-directory.ts'
 export { applicationRole, databaseName, migrateOn } from './embedded.ts'
-export { attach, type Attached, attachServer, type AttachedServer } from './attach.ts'
+export { assertDatabase, attach, type Attached, attachServer, type AttachedServer } from './attach.ts'
 export { createEngine, type Engine, type EngineOptions } from './engine.ts'
 export { type Held, holdDatabase, type PostgresAddress } from './hold.ts'
 export { type Backups, prepareBackups } from './backups.ts'

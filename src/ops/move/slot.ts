@@ -1,0 +1,107 @@
+import pg from 'pg'
+import { failed } from '../../base/index.ts'
+import { clientOptions, type Connection } from '../../data/index.ts'
+import { type Change, createChangeReader } from './changes.ts'
+import { migrationsTable, type Table } from './tables.ts'
+
+/** Of the slot and of the publication, on the server that is left. */
+const name = 'tenfold_move'
+
+/** A place in the log (`pg_lsn`), as a number. */
+export function lsnOf(text: string): bigint {
+  const [high = '0', low = '0'] = text.split('/')
+  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`)
+}
+
+export function lsnText(lsn: bigint): string { return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}` }
+
+/** All that was committed before `lsn`, and nothing since, for whoever names it in SET TRANSACTION SNAPSHOT before `release`. */
+export interface Snapshot { readonly lsn: bigint; readonly name: string; release(): Promise<void> }
+
+/** A slot can't begin before every transaction that is open has ended, in milliseconds. */
+const beginMs = 60_000
+
+/** `kept`: the changes from there on are kept for `readChanges`, also when this process dies. Errors: `topology`. */
+export async function exportSnapshot(connection: Connection, { kept }: { kept: boolean }): Promise<Snapshot> {
+  const options: pg.ClientConfig & { replication: string } = { ...clientOptions(connection), replication: 'database' }
+  const session = new pg.Client(options)
+  session.on('error', () => { /* told by the query that fails */ })
+  await session.connect()
+  const timer = setTimeout(() => void session.end(), beginMs)
+  try {
+    const { rows: [made] } = await session.query<{ consistent_point: string; snapshot_name: string }>(`CREATE_REPLICATION_SLOT ${kept ? name : `${name}_look TEMPORARY`} LOGICAL pgoutput (SNAPSHOT 'export')`)
+    const { consistent_point: at = '0/0', snapshot_name: snapshot = '' } = made ?? {}
+    return { lsn: lsnOf(at), name: snapshot, release: () => session.end() }
+  } catch (cause) {
+    await session.end().catch(() => { /* it has ended */ })
+    throw failed('topology', `The database that is left makes no replication slot (${(cause as Error).message}): end the transactions that have been open there for long (pg_stat_activity), let it have a slot more (max_replication_slots), and run it again; or stop the application first.`, { cause })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Whether the changes since an earlier begin are kept; `lost`: they were, and came to more than the disk may hold (`max_slot_wal_keep_size`). */
+export async function slotState(client: pg.Client): Promise<'none' | 'kept' | 'lost'> {
+  const { rows: [slot] } = await client.query<{ status: string }>(`select coalesce(wal_status, 'lost') as status from pg_replication_slots where slot_name = $1`, [name])
+  if (!slot) return 'none'
+  return slot.status === 'lost' ? 'lost' : 'kept'
+}
+
+/** From now on the changes of these tables are told, and that the application was migrated. One without a key tells old rows whole; it is not told of one that is not logged. */
+export async function publish(client: pg.Client, tables: readonly Table[]): Promise<void> {
+  const told = tables.filter(({ isLogged }) => isLogged)
+  await client.query(`set lock_timeout = '5s'`)
+  for (const table of told.filter(({ hasIdentity }) => !hasIdentity)) await client.query(`alter table ${table.name} replica identity full`)
+  const { rowCount } = await client.query('select from pg_publication where pubname = $1', [name])
+  const list = [migrationsTable, ...told.map((table) => table.name)].join(', ')
+  await client.query(rowCount === 0 ? `create publication ${name} for table ${list}` : `alter publication ${name} set table ${list}`)
+  await client.query('reset lock_timeout')
+}
+
+/** Nothing is kept there any more for a move. */
+export async function dropSlot(client: pg.Client): Promise<void> {
+  await client.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1`, [name])
+  await client.query(`drop publication if exists ${name}`)
+}
+
+/** Where the log ends: what commits from now on stands behind it. */
+export async function endOfLog(client: pg.Client): Promise<bigint> {
+  const { rows: [row] } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn')
+  return lsnOf(row?.lsn ?? '0/0')
+}
+
+/** How far the log that is kept reaches, in bytes. */
+export async function bytesBehind(client: pg.Client): Promise<number> {
+  const { rows: [row] } = await client.query<{ bytes: number }>(`select (pg_current_wal_flush_lsn() - confirmed_flush_lsn)::float8 as bytes from pg_replication_slots where slot_name = $1`, [name])
+  return row?.bytes ?? 0
+}
+
+/** Of changes; a transaction that is larger comes whole. */
+const changesAtOnce = 20_000
+const fetchedAtOnce = 1_000
+
+/** Tells the changes that are kept, in the order of their commits, up to that place; answers whether these were all. They are told again until `forget`. */
+export async function readChanges(client: pg.Client, until: bigint, told: (change: Change) => Promise<void>): Promise<{ all: boolean }> {
+  const read = createChangeReader(pg.escapeIdentifier)
+  let count = 0
+  await client.query('begin')
+  try {
+    await client.query(`declare changes no scroll cursor for select data from pg_logical_slot_peek_binary_changes('${name}', '${lsnText(until)}', ${changesAtOnce}, 'proto_version', '1', 'publication_names', '${name}')`)
+    for (;;) {
+      const { rows } = await client.query<{ data: Buffer }>(`fetch ${fetchedAtOnce} from changes`)
+      for (const { data } of rows) {
+        const change = read(data)
+        if (change) await told(change)
+      }
+      count += rows.length
+      if (rows.length < fetchedAtOnce) return { all: count < changesAtOnce }
+    }
+  } finally {
+    await client.query('rollback').catch(() => { /* the connection is gone */ })
+  }
+}
+
+/** What stands before that place need not be kept any longer. */
+export async function forget(client: pg.Client, before: bigint): Promise<void> {
+  await client.query('select pg_replication_slot_advance($1, $2::pg_lsn) from pg_replication_slots where slot_name = $1 and confirmed_flush_lsn < $2::pg_lsn', [name, lsnText(before)])
+}
