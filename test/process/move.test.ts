@@ -8,7 +8,9 @@ import pg from 'pg'
 import { waitFor } from '../../src/base/process.ts'
 import { type PostgresServer, startPostgres } from '../../src/ops/rig/postgres.ts'
 import { customer, products } from './client.ts'
-import { command, dataDirectory, finished, startShop, until } from './shop.ts'
+import { chance } from './seed.ts'
+import { type Command, command, dataDirectory, finished, startShop, until } from './shop.ts'
+import { openBook } from './shopper.ts'
 
 async function target(context: TestContext): Promise<PostgresServer & { query(text: string): Promise<Record<string, unknown>[]> }> {
   const directory = await mkdtemp(join(tmpdir(), 'tenfold-target-'))
@@ -32,45 +34,57 @@ async function topologyFile(directory: string, { host, port, user, password }: P
   return file
 }
 
-test('the shop moves to a server: killed on the way, it goes on; every row is there; nobody goes on where it was', { timeout: 110_000 }, async (context) => {
+test('the shop moves to a server while it is used: killed on the way, it goes on; no acknowledged order is lost; nobody goes on where it was', { timeout: 110_000 }, async (context) => {
+  const random = chance(context)
   const directory = await dataDirectory(context)
-  const shop = await startShop(directory)
-  const before = await products(shop, 100)
-  await customer(shop, 'mover@example.com')
+  let shop: Command = await startShop(directory)
   const server = await target(context)
   const file = await topologyFile(directory, server, shop.ports)
-  const busy = await finished(await command(directory, ['topology', 'apply', file]))
-  assert.deepEqual([busy.code, /Another Tenfold process/.test(busy.stderr)], [1, true], busy.stderr)
-  process.kill(shop.pid, 'SIGTERM')
-  await shop.ended
+  const { token } = await customer(shop, 'mover@example.com')
+  const stock = await products(shop, 100)
+  const book = openBook()
+  let [orders, ordering] = [0, true]
+  const ordered = (async () => {
+    while (ordering) {
+      const wanted = { key: `move-${orders++}`, token, email: 'mover@example.com', items: [{ productId: random.pick(stock).id, quantity: 1 }] }
+      while (ordering && !await book.place(shop, wanted)) await waitFor(() => undefined, { timeoutMs: 20 })
+    }
+  })()
 
-  // Held up in its midst by whoever has the table, and killed there.
-  await command(directory, ['--topology', file, 'migrate']).then(finished)
-  const holder = new pg.Client({ host: server.host, port: server.port, user: server.user, password: server.password, database: 'shop' })
-  await holder.connect()
   const first = await command(directory, ['topology', 'apply', file])
-  await until('it has begun', () => /1\/\d+/.test(first.stderr()), 30_000)
-  await holder.query('begin; lock table catalogue.products').catch(() => { /* it was quicker */ })
+  await until('the copy follows', () => /all is there, verified, and follows: stop the application \(pid \d+\)/.test(first.stderr()), 30_000)
   process.kill(first.pid, 'SIGKILL')
   await first.ended
-  await holder.end()
-  const gone = await waitFor(async () => (await server.query(`select from pg_stat_activity where datname = 'shop' and state <> 'idle' and pid <> pg_backend_pid()`)).length === 0 || undefined, { timeoutMs: 10_000 })
-  assert.ok(gone)
+  const second = await command(directory, ['topology', 'apply', file])
+  await until('it goes on', () => /follows: stop/.test(second.stderr()) || /is just ending there/.test(second.stderr()), 30_000)
+  process.kill(second.pid, 'SIGINT')
+  const { code: broken, stderr } = await finished(second)
+  assert.deepEqual([broken, /run it again to go on with it, or with --abandon/.test(stderr)], [130, true], stderr)
 
-  const applied = await finished(await command(directory, ['topology', 'apply', file, '--json']))
+  const applied = await finished(await command(directory, ['topology', 'apply', file, '--switch', '--json']))
   assert.equal(applied.code, 0, applied.stderr)
+  assert.match(applied.stderr, /follows: the application \(pid \d+\) is asked to leave/)
+  assert.equal((await shop.ended).code, 0)
   const { rows, tables, downtimeMs } = JSON.parse(applied.stdout) as { rows: number; tables: number; downtimeMs: number }
   assert.ok(rows > 100 && tables > 10 && downtimeMs > 0)
   context.diagnostic(`${rows} rows of ${tables} tables, ${downtimeMs} ms`)
 
   const here = await finished(await command(directory, ['start']))
   assert.deepEqual([here.code, /was moved to 127\.0\.0\.1:\d+\/shop on .*: start with that topology/.test(here.stderr)], [1, true], here.stderr)
-  const moved = await command(directory, ['--topology', file, 'start'], { ports: shop.ports })
-  await until('it runs on the server', () => /^ready /m.test(moved.stdout()))
-  assert.deepEqual(await products(moved, 100), before)
-  await assert.rejects(customer(moved, 'mover@example.com'), /409|taken|already/i, 'whoever had an account has it')
-  process.kill(moved.pid, 'SIGTERM')
-  assert.equal((await moved.ended).code, 0)
+  shop = await command(directory, ['--topology', file, 'start'], { ports: shop.ports })
+  await until('it runs on the server', () => /^ready /m.test(shop.stdout()))
+  const sinceThen = orders
+  await until('orders are taken there', () => orders > sinceThen + 2)
+  ordering = false
+  await ordered
+  assert.ok(await book.again(shop), 'each acknowledged order is there')
+  assert.deepEqual(book.oddities, [])
+  const known = [...book.said.values()].filter(({ kind }) => kind === 'order').length
+  const [row] = await server.query('select count(*)::int as count from orders.orders')
+  assert.ok(known > 10 && [known, known + 1].includes(Number(row?.['count'])), `${known} known, ${row?.['count']} there`)
+  await assert.rejects(customer(shop, 'mover@example.com'), /409|taken|already/i, 'whoever had an account has it')
+  process.kill(shop.pid, 'SIGTERM')
+  assert.equal((await shop.ended).code, 0)
 })
 
 test('what cannot be moved says so: a database in use, another secret, a topology without a server', { timeout: 110_000 }, async (context) => {
@@ -85,6 +99,7 @@ test('what cannot be moved says so: a database in use, another secret, a topolog
   const file = await topologyFile(directory, server, shop.ports)
   await finished(await command(directory, ['--topology', file, 'migrate']))
   await server.query(`insert into tenfold.runs (bucket, id, kind, name, input, fingerprint, state, started_at) values (0, gen_random_uuid(), 'job', 'x', '{}', 'f', 'done', now())`)
+  assert.match((await apply('--abandon')).join(' '), /^0 /)
   assert.match((await apply(file)).join(' '), /^1 .*is in use already: name an empty one/s)
   await writeFile(file, JSON.stringify({ stage: 'single' }))
   assert.match((await apply(file)).join(' '), /^1 .*(has no server|lacks|dependencies)/s)

@@ -9,7 +9,7 @@ import { migrationsTable } from './tables.ts'
 export interface CatchingUp {
   /** On which no transaction is open. */
   readonly source: pg.Client
-  readonly target: pg.Client
+  readonly writer: pg.Client
   readonly notes: Notes
   readonly until: bigint
   /** Told between two steps of many. */
@@ -17,9 +17,9 @@ export interface CatchingUp {
 }
 
 /** Does on the target what was committed on the source before `until`, in the same order; each step is one transaction there, which says how far it came. Errors: `topology`; the driver's. */
-export async function catchUp({ source, target, notes, until, onStep }: CatchingUp): Promise<void> {
+export async function catchUp({ source, writer, notes, until, onStep }: CatchingUp): Promise<void> {
   for (;;) {
-    const { all, end } = await step(source, target, notes, until)
+    const { all, end } = await step(source, writer, notes, until)
     await forget(source, all ? until : end)
     if (all) return
     await onStep?.()
@@ -39,7 +39,7 @@ async function step(source: pg.Client, target: pg.Client, notes: Notes, until: b
       if (missing) await replay.take(missing)
     })
     await replay.flush()
-    if (last > 0n) await notes.passed(last + 1n)
+    if (last > 0n) await notes.passed(target, last + 1n)
     await target.query('commit')
     return { all, end }
   } catch (error) {

@@ -7,8 +7,8 @@ import type { Notes } from './notes.ts'
 import { sameText, type Sum, sumOf, type Table } from './tables.ts'
 
 /** A session in which a value has the same text on every server. */
-export async function openSession(connection: Connection): Promise<pg.Client> {
-  const client = new pg.Client(clientOptions(connection))
+export async function openSession(connection: Connection, options: { pipeline?: boolean } = {}): Promise<pg.Client> {
+  const client = new pg.Client({ ...clientOptions(connection), ...options })
   client.on('error', () => { /* told by the query that fails */ })
   await client.connect()
   await client.query(sameText)

@@ -96,7 +96,7 @@ test('a copy follows what it is a copy of, whatever changes there; what it has i
   let turn = 0
   let going = true
   await on(source, async (client) => { while (turn < 60) await disturb(client, random, ++turn) })
-  const load = on(source, async (client) => { while (going) await disturb(client, random, ++turn) })
+  const load = on(source, async (client) => { while (going && turn < 3_000) await disturb(client, random, ++turn) })
 
   const inStepUntil = async (mark: number) => {
     const [leaving, inStep] = [new AbortController(), Promise.withResolvers<void>()]

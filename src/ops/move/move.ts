@@ -24,20 +24,30 @@ export interface MoveEnd { readonly onVerified: (moved: Moved) => Promise<void> 
 export interface Moved { readonly tables: number; readonly rows: number }
 
 /** Both ends of a move. */
-export interface Ends { readonly source: pg.Client; readonly target: pg.Client; readonly tables: readonly Table[]; readonly notes: Notes; /** Whether keys and triggers are out of force where rows are written: they were in force where they come from. */ readonly isReplica: boolean; close(): Promise<void> }
+export interface Ends {
+  readonly source: pg.Client
+  readonly target: pg.Client
+  /** On the target, too: sends statements without waiting for answers, which COPY does not bear. */
+  readonly writer: pg.Client
+  readonly tables: readonly Table[]
+  readonly notes: Notes
+  /** Whether keys and triggers are out of force where rows are written: they were in force where they come from. */
+  readonly isReplica: boolean
+  close(): Promise<void>
+}
 
 /** Errors: `topology`, where the target holds rows of its own, or other tables; the driver's. */
 export async function openEnds({ source: from, target: to, schemas, settled }: Omit<MoveOptions, 'onTable'>): Promise<Ends> {
   const clients: pg.Client[] = []
   const close = async () => { await Promise.allSettled(clients.map((client) => client.end())) }
-  const open = async (connection: Connection) => { const client = await openSession(connection); clients.push(client); return client }
+  const open = async (connection: Connection, options = {}) => { const client = await openSession(connection, options); clients.push(client); return client }
   try {
-    const [source, target] = await Promise.all([open(from), open(to)])
+    const [source, target, writer] = await Promise.all([open(from), open(to), open(to, { pipeline: true })])
     const tables = await tablesOf(source, schemas)
     await assertSameTables(tables, await tablesOf(target, schemas))
     const notes = await openNotes(target, tables, settled)
-    const isReplica = await target.query('set session_replication_role = replica').then(() => true, () => false)
-    return { source, target, tables, notes, isReplica, close }
+    const isReplica = await Promise.all([target, writer].map((client) => client.query('set session_replication_role = replica'))).then(() => true, () => false)
+    return { source, target, writer, tables, notes, isReplica, close }
   } catch (error) {
     await close()
     throw error
@@ -50,9 +60,9 @@ export async function openEnds({ source: from, target: to, schemas, settled }: O
  * Errors: `topology`, as `openEnds`, and where rows differ after all; the driver's.
  */
 export async function moveRows({ onTable, onVerified, ...options }: MoveOptions & MoveEnd): Promise<Moved> {
-  const { source, target, tables, notes, close } = await openEnds(options)
+  const { source, target, writer, tables, notes, close } = await openEnds(options)
   try {
-    if (notes.from.size > 0 && await slotState(source) === 'kept') await catchUp({ source, target, notes, until: await endOfLog(source) })
+    if (notes.from.size > 0 && await slotState(source) === 'kept') await catchUp({ source, writer, notes, until: await endOfLog(source) })
     else notes.settled.clear()
     const lsn = await endOfLog(source)
     await source.query('begin isolation level repeatable read read only')

@@ -11,8 +11,8 @@ export interface Notes {
   readonly settled: Map<string, number>
   /** In the transaction that copied it. */
   copied(table: string, lsn: bigint): Promise<void>
-  /** In the transaction that did all that was committed before that place. */
-  passed(lsn: bigint): Promise<void>
+  /** In the transaction, of that session, that did all that was committed before that place. */
+  passed(session: pg.Client, lsn: bigint): Promise<void>
   /** What was copied counts no more as a beginning: the changes since are not to be had. */
   reset(): Promise<void>
   /** The move is over, and nothing is left of it. */
@@ -37,8 +37,8 @@ export async function openNotes(target: pg.Client, tables: readonly Table[], set
       await target.query(`insert into ${table} values ($1, $2::pg_lsn) on conflict (name) do update set lsn = excluded.lsn`, [name, lsnText(lsn)])
       from.set(name, lsn)
     },
-    async passed(lsn) {
-      await target.query(`update ${table} set lsn = $1::pg_lsn where lsn < $1::pg_lsn`, [lsnText(lsn)])
+    async passed(session, lsn) {
+      await session.query(`update ${table} set lsn = $1::pg_lsn where lsn < $1::pg_lsn`, [lsnText(lsn)])
       for (const [name, before] of from) if (before < lsn) from.set(name, lsn)
     },
     async reset() { await target.query(`delete from ${table}`); from.clear(); settled.clear() },
