@@ -15,7 +15,8 @@ back. Ctrl-C (or tenfold down, elsewhere) leaves quietly; nothing outlives this 
 
   --ha    the database survives its primary: three servers that agree by Patroni and etcd on who leads, without a pooler. A commit is
           acknowledged when a second server has it, so a failover (some 5 s) loses none; an asynchronous cluster would, and is not to be had.
-          It is a database of its own that begins empty: where stage 1's has rows, --ha refuses, and says so.
+          It is a database of its own: stage 1's rows are moved into it the first time, verified by counts and checksums, and stay where
+          they were, too, where nobody goes on with them.
 
 See also tenfold ps, tenfold logs NAME, tenfold down.
 `,
@@ -35,6 +36,7 @@ See also tenfold ps, tenfold logs NAME, tenfold down.
         command: (topologyFile) => [process.execPath, ...process.execArgv, join(import.meta.dirname, 'main.js'), '--config', configPath, '--topology', topologyFile, 'start', ...passed],
       })
       if ('ownerPid' in up) return await already(rigDirectory(topology), { stage, highlyAvailable })
+      if (up.moved) process.stdout.write(`moved ${up.moved.rows} rows of ${up.moved.tables} tables into the cluster, verified by counts and checksums\n`)
       const web = up.rig.status().find(({ role }) => role === 'application')?.address
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at http://${web}\n`)
       await interrupt.asked

@@ -12,6 +12,10 @@ export interface Engines {
   /** Once they all run. Where each secret's value goes: the topology names files. */
   secrets(addressOf: (name: string) => string): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
   topology(fileOf: (secret: string) => `file:${string}`): WiderTopology<any>
+  /** Once they all run: whether they are made for the first time, and hold nothing yet. Stage 1's rows are then moved in. */
+  areNew?(): Promise<boolean>
+  /** They hold what they should: they are not made anew after this. */
+  keep?(): Promise<void>
   /** The server whose log is archived, once it runs; undefined where backups are not ours to make. */
   backedUp?(): PostgresAddress
 }

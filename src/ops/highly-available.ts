@@ -28,9 +28,10 @@ export function highlyAvailable(options: EnginesOptions, stage: 'split' | 'cache
     async secrets(addressOf) {
       const url = (user: string, password: string, hosts: readonly string[]) => `postgres://${user}:${encodeURIComponent(password)}@${hosts.join(',')}/${database}`
       const { superuser } = await passwords()
-      await rm(beingMade(rigDirectory), { force: true })
       return { primary: url('postgres', superuser, members.map(addressOf)), ...Object.fromEntries(replicas.map((name) => [name, url(role.user, role.password, [addressOf(name)])])) }
     },
+    areNew: () => isThere(beingMade(rigDirectory)),
+    async keep() { await rm(beingMade(rigDirectory), { force: true }) },
     topology: (fileOf) => ({
       ...commonOf(options, fileOf), stage,
       data: { engine: 'postgres', primary: fileOf('primary'), pool: poolOf, ...(replicas.length > 0 ? { replicas: replicas.map(fileOf) } : {}) },
@@ -38,7 +39,7 @@ export function highlyAvailable(options: EnginesOptions, stage: 'split' | 'cache
   }
 }
 
-/** There while the cluster is made for the first time: what is found beside it was never used. */
+/** There while the cluster is made for the first time, and stage 1's rows are moved in: what is found beside it was never used. */
 const beingMade = (rigDirectory: string) => join(rigDirectory, 'cluster-is-being-made')
 
 /** Patroni does not go on where the making of a cluster was broken off: it is made anew. */
@@ -72,15 +73,10 @@ async function hasCluster(rigDirectory: string): Promise<boolean> {
   return (await Promise.all(members.map((name) => isThere(join(rigDirectory, name, dataName, 'PG_VERSION'))))).some(Boolean)
 }
 
-/**
- * With `--ha` the rows are in another database than without. Whoever has rows in one of them, and nothing yet in the other, is not given
- * the empty one by surprise. Errors: `start`.
- */
+/** Rows that are in a cluster would be missed without it. Errors: `start`. */
 export async function assertNothingForgotten({ highlyAvailable: isWanted, postgresDirectory, rigDirectory }: { highlyAvailable: boolean; postgresDirectory: string; rigDirectory: string }): Promise<void> {
-  const [single, cluster] = await Promise.all([isThere(join(postgresDirectory, 'cluster', 'PG_VERSION')), hasCluster(rigDirectory)])
-  if (single === cluster) return
-  if (isWanted && single) throw failed('start', `A cluster (--ha) is a database of its own that begins empty, and the rows in ${postgresDirectory} would not be in it: go on without --ha, or give the cluster another directory (TENFOLD_DATA=DIRECTORY), where the application begins anew. This version does not move rows between the two.`)
-  if (!isWanted && cluster) throw failed('start', `The rows of this application are in the cluster in ${rigDirectory}, and would be missed without it: say --ha; or give what is to begin empty another directory (TENFOLD_DATA=DIRECTORY).`)
+  if (isWanted || !await hasCluster(rigDirectory) || await isThere(join(postgresDirectory, 'cluster', 'PG_VERSION'))) return
+  throw failed('start', `The rows of this application are in the cluster in ${rigDirectory}, and would be missed without it: say --ha; or give what is to begin empty another directory (TENFOLD_DATA=DIRECTORY).`)
 }
 
 async function isThere(path: string): Promise<boolean> { return await access(path).then(() => true, () => false) }

@@ -1,12 +1,15 @@
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, appDefinition } from '../app/index.ts'
-import { failed } from '../base/index.ts'
+import { failed, systemClock } from '../base/index.ts'
 import { replaceFile } from '../base/private-files.ts'
+import { connectionOf, findPrimary } from '../data/index.ts'
 import { createLogs, createMetrics } from '../observe/index.ts'
 import { applicationRole, assertStays, type Backups, databaseName, type DataDirectory, masterSecret, openDataDirectory, prepareBackups } from '../runtime/index.ts'
 import { assertTopology, type Topology } from '../topology/index.ts'
 import { assertNothingForgotten } from './highly-available.ts'
+import { moveIntoCluster } from './move/into-cluster.ts'
+import type { Moved } from './move/move.ts'
 import { applicationComponent } from './rig/components/application.ts'
 import type { ComponentStatus } from './rig/keeper.ts'
 import { createRig, type Rig } from './rig/rig.ts'
@@ -35,7 +38,7 @@ function dataDirectory(topology: Topology<any>): string { return resolve((topolo
  * Brings an application's stage up on this machine, with real engines. Answers the rig, ready; or the number of the process that has it
  * up already. Errors: `usage`, `start`, and what the application says when it cannot start.
  */
-export async function bringUp({ app, topology, stage, highlyAvailable, command, onChange, signal }: UpOptions): Promise<{ readonly rig: Rig; down(): Promise<void> } | { readonly ownerPid: number }> {
+export async function bringUp({ app, topology, stage, highlyAvailable, command, onChange, signal }: UpOptions): Promise<{ readonly rig: Rig; /** What stage 1 had, where it was moved into a cluster that is new. */ readonly moved: Moved | undefined; down(): Promise<void> } | { readonly ownerPid: number }> {
   const place = dataDirectory(topology)
   const directory = join(place, 'rig')
   const definition = appDefinition(app)
@@ -44,6 +47,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
   const other = await readSession(directory)
   if (other) return other
   let isUp = false
+  let moved: Moved | undefined
   const closing: (() => Promise<void>)[] = []
   const down = async () => { for (const close of closing.splice(0).toReversed()) await close() }
   try {
@@ -52,7 +56,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
     const session = await openSession(directory)
     if ('ownerPid' in session) { await down(); return session }
     closing.push(() => session.release())
-    if (!highlyAvailable) await assertStays(data.path)
+    await assertStays(data.path, { inCluster: highlyAvailable })
     await assertNothingForgotten({ highlyAvailable, postgresDirectory: data.file('postgres'), rigDirectory: directory })
     const secret = await masterSecret(data)
     const backups = await backupsOf(topology, highlyAvailable, data)
@@ -63,7 +67,10 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
       needs: engines.components.map(({ name }) => name), command: command(topologyFile), cwd: process.cwd(), ports: { web, ops },
       async prepare(addressOf) {
         await mkdir(secretsDirectory, { recursive: true, mode: 0o700 })
-        for (const [name, value] of Object.entries({ secret: secret.toString('hex'), ...await engines.secrets(addressOf) })) await replaceFile(join(secretsDirectory, name), `${value}\n`)
+        const secrets = await engines.secrets(addressOf)
+        if (await engines.areNew?.()) moved = await moveIntoCluster(definition, data, await findPrimary(connectionOf(secrets['primary'] ?? '', 'the cluster'), systemClock), secret)
+        await engines.keep?.()
+        for (const [name, value] of Object.entries({ secret: secret.toString('hex'), ...secrets })) await replaceFile(join(secretsDirectory, name), `${value}\n`)
         await replaceFile(topologyFile, `${JSON.stringify(engines.topology((name) => `file:${join(secretsDirectory, name)}`), null, 2)}\n`)
       },
     })
@@ -76,7 +83,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
     const backedUp = engines.backedUp?.()
     if (backups && backedUp) closing.push(await backups.begin(backedUp, createMetrics()))
     signal.throwIfAborted()
-    return { rig, down }
+    return { rig, moved, down }
   } catch (error) {
     await down()
     throw error

@@ -9,6 +9,7 @@ import { runningPostgres } from '../ops/rig/running.ts'
 import { assertTopology, type Topology } from '../topology/index.ts'
 import { masterSecret, openDataDirectory } from './data-directory.ts'
 import { namesOf } from './embedded.ts'
+import { assertStays } from './moved.ts'
 import { reachServers } from './servers.ts'
 
 /** An application's data, for who looks after it from a terminal. */
@@ -61,6 +62,7 @@ export async function attachServer(topology: Topology<any>): Promise<AttachedSer
   if (topology.stage !== 'single') throw failed('topology', `The topology's stage is ${topology.stage}: its server is backed up by whoever runs it; this version backs up a database of its own, at stage single or under tenfold up.`)
   const place = resolve(topology.data ?? '.tenfold')
   const directory = join(place, 'postgres')
+  await assertStays(place)
   await assertDatabase(place)
   const running = await runningPostgres(directory)
   if (running) return { address: running, place, directory, isRunning: true, async close() {} }

@@ -1,23 +1,34 @@
 import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../base/index.ts'
-import { isMissing } from '../base/private-files.ts'
+import { isMissing, replaceFile } from '../base/private-files.ts'
 
-/** Left in a data directory whose database was moved to a server. */
-export function movedFile(directory: string): string { return join(directory, 'moved.json') }
+/** Left in a data directory whose database was moved away. */
+interface Note { readonly to: string; readonly at: string; /** Into the cluster of `tenfold up --ha`, which is in that directory, too. */ readonly intoCluster?: true }
 
-/** What goes on in a database that was moved away is lost there; so are rows that are in a cluster, and begun anew here. Errors: `start`, where it is so. */
-export async function assertStays(directory: string): Promise<void> {
-  if (await isThere(join(directory, 'rig/member-1/postgres/PG_VERSION')) && !await isThere(join(directory, 'postgres/cluster/PG_VERSION'))) {
-    throw failed('start', `The rows of this application are in the cluster in ${join(directory, 'rig')}, and would be missed here: go on with tenfold up --ha, or set TENFOLD_DATA to another directory, where the application begins anew.`)
-  }
-  const text = await readFile(movedFile(directory), 'utf8').catch((error: unknown) => {
+function noteFile(directory: string): string { return join(directory, 'moved.json') }
+
+/** Says to whoever starts there that the rows are elsewhere. */
+export async function noteMove(directory: string, note: Note): Promise<void> { await replaceFile(noteFile(directory), `${JSON.stringify(note)}\n`) }
+
+async function noteIn(directory: string): Promise<Note | undefined> {
+  const text = await readFile(noteFile(directory), 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined
     throw error
   })
-  if (text === undefined) return
-  const { to = 'a server', at = '' } = JSON.parse(text) as { to?: string; at?: string }
-  throw failed('start', `The database in ${directory} was moved to ${to}${at ? ` on ${at.slice(0, 10)}` : ''}: start with that topology; to go on here all the same, without what was written there since, remove ${movedFile(directory)}.`)
+  return text === undefined ? undefined : JSON.parse(text) as Note
+}
+
+/** What goes on in a database that was moved away is lost there; so are rows that are in a cluster, and begun anew here. `inCluster`: who asks goes on in the cluster. Errors: `start`, where it is so. */
+export async function assertStays(directory: string, { inCluster = false } = {}): Promise<void> {
+  const note = await noteIn(directory)
+  if (inCluster && (!note || note.intoCluster)) return
+  if (await isThere(join(directory, 'rig/member-1/postgres/PG_VERSION')) && !await isThere(join(directory, 'postgres/cluster/PG_VERSION'))) {
+    throw failed('start', `The rows of this application are in the cluster in ${join(directory, 'rig')}, and would be missed here: go on with tenfold up --ha, or set TENFOLD_DATA to another directory, where the application begins anew.`)
+  }
+  if (!note) return
+  const { to, at } = note
+  throw failed('start', `The database in ${directory} was moved to ${to} on ${at.slice(0, 10)}: ${note.intoCluster ? 'go on with tenfold up --ha' : 'start with that topology'}; to go on here all the same, without what was written there since, remove ${noteFile(directory)}.`)
 }
 
 async function isThere(path: string): Promise<boolean> { return await access(path).then(() => true, () => false) }

@@ -43,11 +43,12 @@ test('the shop moves to a server while it is used: killed on the way, it goes on
   const { token } = await customer(shop, 'mover@example.com')
   const stock = await products(shop, 100)
   const book = openBook()
-  let [orders, ordering] = [0, true]
+  const enough = new AbortController()
+  let orders = 0
   const ordered = (async () => {
-    while (ordering) {
+    while (!enough.signal.aborted) {
       const wanted = { key: `move-${orders++}`, token, email: 'mover@example.com', items: [{ productId: random.pick(stock).id, quantity: 1 }] }
-      while (ordering && !await book.place(shop, wanted)) await waitFor(() => undefined, { timeoutMs: 20 })
+      while (!enough.signal.aborted && !await book.place(shop, wanted)) await waitFor(() => undefined, { timeoutMs: 20 })
     }
   })()
 
@@ -75,7 +76,7 @@ test('the shop moves to a server while it is used: killed on the way, it goes on
   await until('it runs on the server', () => /^ready /m.test(shop.stdout()))
   const sinceThen = orders
   await until('orders are taken there', () => orders > sinceThen + 2)
-  ordering = false
+  enough.abort()
   await ordered
   assert.ok(await book.again(shop), 'each acknowledged order is there')
   assert.deepEqual(book.oddities, [])

@@ -10,7 +10,7 @@ import { assertBooks, stockOf, underWay } from '../process/books.ts'
 import { ask, customer, type Order, type Problem, products } from '../process/client.ts'
 import { processesOf } from '../process/processes.ts'
 import { chance } from '../process/seed.ts'
-import { command, dataDirectory, finished, until } from '../process/shop.ts'
+import { command, dataDirectory, finished, startShop, until } from '../process/shop.ts'
 import { openBook, type Wanted } from '../process/shopper.ts'
 import { lacks } from '../support/engines.ts'
 import { type Stage, startStage } from './stage.ts'
@@ -91,7 +91,15 @@ async function assertRefusals(directory: string, { ports }: Stage): Promise<void
 test('the primary is killed under load: every acknowledged order is there once, errors end in 15 s, reads go on, and it comes back as a replica', { skip: await lacks('etcd', 'patroni', 'postgresql'), timeout: 170_000 }, async (context: TestContext) => {
   const { pick, below } = chance(context)
   const directory = await dataDirectory(context)
-  const stage = await startStage(directory, 4, undefined, { args: ['--ha'] })
+  const single = await startShop(directory)
+  await customer(single, 'early@example.com')
+  process.kill(single.pid, 'SIGTERM')
+  await single.ended
+  const stage = await startStage(directory, 4, single.ports, { args: ['--ha'] })
+  assert.match(stage.stdout(), /^moved \d{4} rows of \d+ tables into the cluster, verified/m)
+  await assert.rejects(customer(stage, 'early@example.com'), /409|taken|already/i, 'whoever had an account at stage 1 has it')
+  const here = await finished(await command(directory, ['start']))
+  assert.deepEqual([here.code, /Another Tenfold process/.test(here.stderr)], [1, true], here.stderr)
   const rows = await stage.ps()
   assert.deepEqual(rows.map(({ name, state }) => `${name} ${state}`), ['etcd ready', 'member-1 ready', 'member-2 ready', 'member-3 ready', 'application ready'])
   const [primary = ''] = named(rows, 'primary')
@@ -134,4 +142,6 @@ test('the primary is killed under load: every acknowledged order is there once, 
 
   process.kill(stage.pid, 'SIGKILL')
   await until('what the killed rig ran is gone', async () => (await processesOf(directory)).length === 0)
+  const alone = await finished(await command(directory, ['start']))
+  assert.deepEqual([alone.code, /was moved to the cluster .*: go on with tenfold up --ha/.test(alone.stderr)], [1, true], alone.stderr)
 })

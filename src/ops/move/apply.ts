@@ -1,9 +1,8 @@
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../../app/index.ts'
 import { failed, resolveKey, systemClock } from '../../base/index.ts'
-import { createFile } from '../../base/private-files.ts'
-import { type Connection, snakeName } from '../../data/index.ts'
-import { assertDatabase, assertStays, databaseName, directoryOwner, masterSecret, migrateServers, movedFile, openDataDirectory, reachServers } from '../../runtime/index.ts'
+import type { Connection } from '../../data/index.ts'
+import { assertDatabase, assertStays, databaseName, directoryOwner, masterSecret, migrateServers, noteMove, openDataDirectory, reachServers } from '../../runtime/index.ts'
 import type { SingleTopology, WiderTopology } from '../../topology/index.ts'
 import { startPostgres } from '../rig/postgres.ts'
 import { runningPostgres } from '../rig/running.ts'
@@ -11,6 +10,7 @@ import { openSession } from './copy.ts'
 import { follow } from './follow.ts'
 import { type Moved, moveRows, type MoveOptions } from './move.ts'
 import { dropSlot } from './slot.ts'
+import { schemasOf } from './tables.ts'
 
 export interface Applied extends Moved {
   /** How long nobody could write: from when the application was seen to be gone, or was asked to go, until all of it was verified elsewhere, in milliseconds. */
@@ -68,7 +68,7 @@ export async function applyTopology(app: App<any, any, any>, from: SingleTopolog
       const where = `${servers.admin.host}:${servers.admin.port}/${servers.admin.database}`
       const moved = await moveRows({
         ...move, source: connectionTo(server, definition),
-        async onVerified() { await createFile(movedFile(directory.path), `${JSON.stringify({ to: where, at: new Date(systemClock.now()).toISOString() })}\n`) },
+        onVerified: () => noteMove(directory.path, { to: where, at: new Date(systemClock.now()).toISOString() }),
       })
       return { ...moved, to: where, downtimeMs: Math.round(systemClock.monotonic() - goneAt) }
     } finally {
@@ -78,9 +78,6 @@ export async function applyTopology(app: App<any, any, any>, from: SingleTopolog
     await directory.release()
   }
 }
-
-/** The application's own tables and the platform's. */
-export function schemasOf(app: AppDefinition): string[] { return ['tenfold', ...[...app.modules.values()].map(({ name }) => snakeName(name))] }
 
 /** Gives a move up: the embedded database keeps nothing for it any more. Errors: `start`. */
 export async function abandonMove(app: App<any, any, any>, from: SingleTopology): Promise<void> {

@@ -1,5 +1,7 @@
 import pg from 'pg'
+import type { AppDefinition } from '../../app/index.ts'
 import { failed } from '../../base/index.ts'
+import { snakeName } from '../../data/index.ts'
 
 /** A table that is moved, by its name as SQL writes it, and its columns that hold something of their own. */
 export interface Table {
@@ -12,6 +14,9 @@ export interface Table {
   /** Whether the log says by a key, or whole, which row changed. */
   readonly hasIdentity: boolean
 }
+
+/** Where an application's own tables are, and the platform's. */
+export function schemasOf(app: AppDefinition): string[] { return ['tenfold', ...[...app.modules.values()].map(({ name }) => snakeName(name))] }
 
 export const migrationsTable = 'tenfold.migrations'
 

@@ -3,13 +3,13 @@ import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../../app/index.ts'
 import { failed, resolveKey, systemClock } from '../../base/index.ts'
 import { syncDirectory } from '../../base/private-files.ts'
-import { snakeName } from '../../data/index.ts'
 import { assertStays, databaseName, type DataDirectory, masterSecret, migrateOn, openDataDirectory } from '../../runtime/index.ts'
 import type { SingleTopology } from '../../topology/index.ts'
 import { type Engine, findEngine } from '../rig/binaries.ts'
 import { keepPassword, openHome } from '../rig/cluster.ts'
 import { launch, type PostgresServer, startPostgres } from '../rig/postgres.ts'
 import { type Moved, moveRows, type MoveOptions } from './move.ts'
+import { schemasOf } from './tables.ts'
 
 export interface Upgraded extends Moved {
   readonly from: number
@@ -58,8 +58,7 @@ async function copy(app: AppDefinition, topology: SingleTopology, data: DataDire
       await migrateOn(target, { app, secret, status })
       const database = databaseName(app)
       const on = ({ host, port, user, password }: PostgresServer) => ({ host, port, user, password, database })
-      const schemas = ['tenfold', ...[...app.modules.values()].map(({ name }) => snakeName(name))]
-      const moved = await moveRows({ source: on(source), target: on(target), schemas, onTable, onVerified: (all) => writeFile(done, JSON.stringify({ ...all, from }), { flush: true }) })
+      const moved = await moveRows({ source: on(source), target: on(target), schemas: schemasOf(app), onTable, onVerified: (all) => writeFile(done, JSON.stringify({ ...all, from }), { flush: true }) })
       return { ...moved, from }
     } finally {
       await target.stop()
