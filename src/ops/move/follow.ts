@@ -2,7 +2,7 @@ import pg from 'pg'
 import { failed, systemClock } from '../../base/index.ts'
 import { catchUp } from './catch-up.ts'
 import { bringTables, openSession } from './copy.ts'
-import { type Ends, type MoveOptions, openEnds } from './move.ts'
+import { type Ends, isThere, moveFault, type MoveOptions, openEnds } from './move.ts'
 import { bytesBehind, dropSlot, endOfLog, exportSnapshot, publish, slotState } from './slot.ts'
 
 export interface FollowOptions extends MoveOptions {
@@ -37,7 +37,7 @@ export async function follow({ status, onInStep, signal, onTable, ...options }: 
       await systemClock.sleep(everyMs, signal)
     }
   } catch (error) {
-    if (!signal.aborted && await ends.source.query('select').then(() => true, () => false)) throw error
+    if (!signal.aborted && await isThere(ends.source)) throw await moveFault(error, ends)
   } finally {
     signal.removeEventListener('abort', leave)
     await ends.close()

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { failed } from '../../base/index.ts'
+import { failed, isTenfoldError } from '../../base/index.ts'
 import type { Connection } from '../../data/index.ts'
 import { catchUp } from './catch-up.ts'
 import { bringTables, openSession, type TableProgress } from './copy.ts'
@@ -75,10 +75,23 @@ export async function moveRows({ onTable, onVerified, ...options }: MoveOptions 
     await notes.remove()
     await dropSlot(source)
     return moved
+  } catch (error) {
+    throw await moveFault(error, { source, target })
   } finally {
     await close()
   }
 }
+
+/** What is wrong with a move that broke off: with one end of it, where that does not answer any more. */
+export async function moveFault(error: unknown, { source, target }: Pick<Ends, 'source' | 'target'>): Promise<unknown> {
+  if (isTenfoldError(error)) return error
+  const [here, there] = await Promise.all([source, target].map(isThere))
+  if (here && there) return error
+  return failed('start', `The database ${here ? 'to move to' : 'that is moved'} does not answer any more (${(error as Error).message}): see whether it runs, and run this again: it goes on where it stood.`, { cause: error })
+}
+
+/** Whether that server still answers. */
+export async function isThere(client: pg.Client): Promise<boolean> { return await client.query('select').then(() => true, (error: { code?: string }) => error.code === '25P02') }
 
 async function assertSameTables(source: readonly Table[], target: readonly Table[]): Promise<void> {
   const there = new Map(target.map((table) => [table.name, table.columns.toSorted().join()]))
