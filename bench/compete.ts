@@ -38,12 +38,13 @@ export async function compete(bout: Bout, names: readonly string[], options: Opt
       options.say(`warming up ${name}`)
       await one.measure(Math.min(warmUpSeconds, options.seconds))
     }
-    for (let round = 0; round < options.rounds; round++) {
+    const rounds = Math.max(options.rounds, bout.rounds ?? 0)
+    for (let round = 0; round < rounds; round++) {
       // Each goes first in turn: what a round leaves behind is not always the same one's to find.
       const turn = [...running.slice(round % running.length), ...running.slice(0, round % running.length)]
       for (const [name, one] of turn) {
         const figure = await one.measure(options.seconds)
-        options.say(`round ${round + 1} of ${options.rounds}   ${name.padEnd(16)} ${figure.toFixed(figure < 100 ? 2 : 0)} ${bout.unit}`)
+        options.say(`round ${round + 1} of ${rounds}   ${name.padEnd(16)} ${figure.toFixed(figure < 100 ? 2 : 0)} ${bout.unit}`)
         figures.get(name)?.push(figure)
       }
     }
@@ -63,7 +64,7 @@ export async function withContenders(bout: Bout, names: readonly string[], optio
       const own = join(directory, name)
       mkdirSync(own, { recursive: true })
       if (bout.postgres === 'own' && entrant.script.startsWith('ours/')) await enlarge(join(own, 'data'))
-      const one = await startContender(name, entrant.script, { directory: own, postgres, sink: options.sink, options: { ...entrant.options, ...shared(started) } }, name === 'ours' && options.profileTo !== undefined ? join(options.profileTo, (bout.rows[0]?.name ?? '').replaceAll(/\W+/g, '-')) : undefined)
+      const one = twinOf(bout, entrant, started) ?? await startContender(name, entrant.script, { directory: own, postgres, sink: options.sink, options: { ...entrant.options, ...shared(started) } }, name === 'ours' && options.profileTo !== undefined ? join(options.profileTo, (bout.rows[0]?.name ?? '').replaceAll(/\W+/g, '-')) : undefined)
       const data = one.about['data'] as string | undefined
       let home: Place | undefined
       if (data !== undefined) {
@@ -79,10 +80,15 @@ export async function withContenders(bout: Bout, names: readonly string[], optio
     await work(started)
   } finally {
     // The one that brought the Postgres goes last.
-    for (const [, { started: one }] of started.toReversed()) await one.stop()
+    for (const one of new Set(started.map(([, running]) => running.started).toReversed())) await one.stop()
     await server?.stop()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** Another entrant that is the same but for its path: two processes of one program differ by more than some paths do. */
+function twinOf({ entrants }: Bout, { script, options }: Entrant, started: readonly [string, Running][]): Started | undefined {
+  return started.find(([name]) => entrants[name]?.script === script && isDeepStrictEqual(entrants[name]?.options, options))?.[1].started
 }
 
 /** A figure counts only for the right answer. */
