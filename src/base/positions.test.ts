@@ -22,6 +22,16 @@ test('a caller only ever sees more', () => {
   assert.equal(positions.at('other'), undefined)
 })
 
+test('what is added to a copy is in the copy alone, and so the other way round', () => {
+  const first = of(at(5n))
+  const second = first.copy()
+  assert.deepEqual([second.at('main')?.lsn, second.advanced], [5n, false])
+  second.advance(at(6n))
+  first.advance(at(7n, { database: 'other' }))
+  assert.deepEqual([first.at('main')?.lsn, first.at('other')?.lsn, second.at('main')?.lsn, second.at('other')], [5n, 7n, 6n, undefined])
+  assert.equal(new Positions().copy().at('main'), undefined)
+})
+
 test('a later timeline is further than any position of an earlier one', () => {
   const positions = of(at(900n), at(10n, { timeline: 2 }))
   assert.deepEqual([positions.at('main')?.timeline, positions.at('main')?.lsn], [2, 10n])

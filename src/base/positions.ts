@@ -20,6 +20,8 @@ export const positionLifeMs = 10 * 60_000
 export class Positions {
   /** Made with the first: where no database has a replica there is never one. */
   #known: Map<string, Position> | undefined = undefined
+  /** Another has the same map: it is copied before anything is added. */
+  #isShared = false
   primaryUntil = 0
   /** Whether anything was added since it was read from the caller's token. */
   advanced = false
@@ -27,13 +29,30 @@ export class Positions {
   at(database: string): Position | undefined { return this.#known?.get(database) }
 
   advance(position: Position): void {
-    const all = this.#known ??= new Map()
-    const known = all.get(position.database)
+    const known = this.#known?.get(position.database)
     if (known && (known.timeline > position.timeline || (known.timeline === position.timeline && known.lsn >= position.lsn))) return
+    const all = this.#own()
     if (!known && all.size >= positionsMax) {
       this.primaryUntil = Math.max(this.primaryUntil, position.at + positionLifeMs)
     } else all.set(position.database, position)
     this.advanced = true
+  }
+
+  #own(): Map<string, Position> {
+    if (this.#isShared) {
+      this.#known = new Map(this.#known)
+      this.#isShared = false
+    }
+    return this.#known ??= new Map()
+  }
+
+  /** The same to go on from, with nothing new yet. */
+  copy(): Positions {
+    const copy = new Positions()
+    copy.#known = this.#known
+    copy.#isShared = this.#isShared = this.#known !== undefined
+    copy.primaryUntil = this.primaryUntil
+    return copy
   }
 
   /** For as long as any replica may be behind. */

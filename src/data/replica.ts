@@ -76,6 +76,12 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
     const cancel = clock.after(silentMs, () => { lost(); target.lane.reset() })
     try { take(await askStanding(target.lane, kind, database, clock)) } catch { lost() } finally { cancel() }
   })
+  /** Reads of one tick are told the same rows: what these say is worked out once. */
+  let told: { readonly rows: readonly unknown[]; readonly position: Position } | undefined
+  const positionIn = (rows: readonly unknown[], timeline: number): Position => {
+    if (told?.rows !== rows) told = { rows, position: replayedPosition(rows, timeline, database, clock) }
+    return told.position
+  }
   const replica: Replica = {
     ...target, name, ask, lost,
     outage: () => outage,
@@ -87,7 +93,7 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
       // A timeline that it has taken up since it was last heard is told with the next word of it: until then nobody can be sure, and reads the primary.
       const timeline = heard?.position.timeline
       if (timeline === undefined) return { statement: positionStatement(kind), tell: (rows) => seen(positionOf(rows, database, clock)) }
-      return { statement: replayedStatement, tell: (rows) => seen(replayedPosition(rows, timeline, database, clock)) }
+      return { statement: replayedStatement, tell: (rows) => seen(positionIn(rows, timeline)) }
     },
     run: (read) => new Promise((resolve, reject) => {
       underWay.add(reject)

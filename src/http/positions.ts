@@ -25,9 +25,10 @@ export function positionTokens(platform: Platform): PositionTokens {
     return positions
   }
   return {
-    read(request) {
+    read({ headers: { [header]: sent, cookie: cookies } }) {
+      if (cookies === undefined && typeof sent === 'string' && !sent.includes(',')) return unsealed(sent.trim()).copy()
       const positions = new Positions()
-      const tokens = [...String(request.headers[header] ?? '').split(',', 16).map((token) => token.trim()), ...[...(request.headers.cookie ?? '').matchAll(cookie)].slice(0, 16).map(([, token]) => token)]
+      const tokens = [...String(sent ?? '').split(',', 16).map((token) => token.trim()), ...[...(cookies ?? '').matchAll(cookie)].slice(0, 16).map(([, token]) => token)]
       for (const token of tokens) positions.merge(unsealed(token ?? ''))
       positions.advanced = false
       return positions
