@@ -12,6 +12,8 @@ interface Described {
 export interface Command extends Described {
   /** What the configuration says comes on top of its own. */
   readonly withApplicationOptions?: true
+  /** It works on what runs: where a stage is up on this machine (`tenfold up`), on that. */
+  readonly onWhatIsUp?: true
   /** Runs before the configuration is loaded. */
   readonly beforeLoad?: () => void | Promise<void>
   /** Does what needs no application, without loading one; undefined where it needs one. */

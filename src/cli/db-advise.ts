@@ -4,7 +4,7 @@ import type { AppDefinition } from '../app/index.ts'
 import { failed } from '../base/index.ts'
 import { advise, availableOn, connected, countedStatements, hypotheticalWorkshop, leaveStanding, review, type Review, type StatementAdvice, standingFor, type Standing, statementsOf, throwawayWorkshop, trialOfCopy, trialOfSchema, type Workshop, writesOn } from '../ops/index.ts'
 import type { Given } from './command.ts'
-import { limitOf, oneLine, placeOf, say } from './db-place.ts'
+import { connectedReplicas, limitOf, oneLine, placeOf, say } from './db-place.ts'
 
 interface Advice extends Omit<Review, 'foreignKeys'> {
   readonly statements: readonly StatementAdvice[]
@@ -28,7 +28,7 @@ async function onOwnSchema({ values }: Given): Promise<Advice> {
   const statements = query ? await statementsOf(query.text, query.where) : []
   const trial = await trialOfSchema(sources, { onStatus: say })
   try {
-    return await adviceOn(trial.client, await review(trial.client, { countsUse: false }), statements, () => throwawayWorkshop(trial.client), { sameCollation: false })
+    return await adviceOn(trial.client, await review(trial.client, { usedBy: undefined }), statements, () => throwawayWorkshop(trial.client), { sameCollation: false })
   } finally {
     await trial.close()
   }
@@ -42,13 +42,17 @@ function textOf(given: string, option: string): { text: string; where: string } 
 }
 
 async function onDatabase(given: Given, limit: number): Promise<Advice> {
-  const { connection, app, close } = await placeOf(given)
+  const place = await placeOf(given)
+  const { connection, app, close } = place
   try {
     const live = await connected(connection)
+    const servers = [live, ...await connectedReplicas(place)]
     try {
-      await live.query(`set statement_timeout = '30s'`)
-      const found = await review(live, { countsUse: true })
-      const statements = (await countedStatements(live, connection.database)).filter(({ text, name }) => /^\s*(select|with|update|delete|merge)\b/i.test(text) && !name?.startsWith('tenfold (')).slice(0, limit)
+      for (const server of servers) await server.query(`set statement_timeout = '30s'`)
+      const found = await review(live, { usedBy: servers })
+      // What an application sends says whose it is; the rest is the platform's own.
+      const isTheirs = (name: string | undefined) => name === undefined ? app === undefined : !name.startsWith('tenfold (')
+      const statements = (await countedStatements(servers, connection.database)).filter(({ text, name }) => /^\s*(select|with|update|delete|merge)\b/i.test(text) && isTheirs(name)).slice(0, limit)
       const about = { sameCollation: true, writes: await writesOn(live) }
       const hypothetical = await hypotheticalWorkshop(live)
       if (hypothetical) {
@@ -65,7 +69,7 @@ async function onDatabase(given: Given, limit: number): Promise<Advice> {
         await trial.close()
       }
     } finally {
-      await live.end()
+      await Promise.all(servers.map((server) => server.end()))
     }
   } finally {
     await close()

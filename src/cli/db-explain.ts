@@ -4,7 +4,7 @@ import { failed, reasonOf } from '../base/index.ts'
 import { knownStatement } from '../data/index.ts'
 import { connected, countedStatements, type ExplainedStatement, explainStatement, leaveStanding, ms, nearest, procedureOf, sendersOf, sessionAs, standingFor } from '../ops/index.ts'
 import type { Given } from './command.ts'
-import { limitOf, oneLine, placeOf } from './db-place.ts'
+import { connectedReplicas, limitOf, oneLine, placeOf } from './db-place.ts'
 
 export async function explainCommand(given: Given): Promise<number> {
   const { values, positionals: [, name] } = given
@@ -13,9 +13,10 @@ export async function explainCommand(given: Given): Promise<number> {
   const place = await placeOf(given)
   try {
     const client = await connected(place.connection)
+    const servers = [client, ...await connectedReplicas(place)]
     try {
       await client.query(`set statement_timeout = '30s'`)
-      const texts = (await textsOf(client, name, place.app, place.connection.database)).slice(0, limit)
+      const texts = (await textsOf(servers, name, place.app, place.connection.database)).slice(0, limit)
       const answers: (ExplainedStatement | { query: string; fault: string })[] = []
       for (const text of texts) {
         const session = await sessionAs(client, place.app ? await standingFor(client, place.app, name) : {})
@@ -25,7 +26,7 @@ export async function explainCommand(given: Given): Promise<number> {
       process.stdout.write(values['json'] === true ? `${JSON.stringify(answers.map((answer) => 'lines' in answer ? { ...answer, lines: undefined } : answer), null, 2)}\n` : answers.map(told).join('\n'))
       return 0
     } finally {
-      await client.end()
+      await Promise.all(servers.map((server) => server.end()))
     }
   } finally {
     await place.close()
@@ -33,15 +34,15 @@ export async function explainCommand(given: Given): Promise<number> {
 }
 
 /** What that name sends: its one statement where it is given as one; else what has been counted of it. Errors: `usage`, with the names that are near. */
-async function textsOf(client: pg.Client, name: string, app: AppDefinition | undefined, database: string): Promise<string[]> {
+async function textsOf(servers: readonly pg.Client[], name: string, app: AppDefinition | undefined, database: string): Promise<string[]> {
   const procedure = app && procedureOf(app, name)
   const known = procedure && knownStatement(procedure)
   if (known) return [known.text]
   const senders = app ? sendersOf(app) : undefined
-  const counted = !senders || senders.includes(name) ? await countedStatements(client, database) : []
+  const counted = !senders || senders.includes(name) ? await countedStatements(servers, database) : []
   const own = counted.filter((statement) => statement.name === name)
   if (own.length > 0) return own.map(({ text }) => text)
-  if (senders?.includes(name)) throw failed('usage', `${name} has sent no statement that is counted: call it, and ask again.`)
+  if (senders?.includes(name)) throw failed('usage', `${name} has sent no statement of its own that is counted: call it, and ask again, or ask for the procedures that it calls, which tenfold db top names.`)
   const names = senders ?? [...new Set(counted.flatMap((statement) => statement.name ?? []))]
   const near = nearest(name, names)
   throw failed('usage', `There is no ${JSON.stringify(name)}: ${near.length > 0 ? `did you mean ${near.join(', ')}?` : names.length > 0 ? `there is ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', ...' : ''}.` : 'no statement has been counted under any name.'}`)

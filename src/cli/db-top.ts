@@ -1,15 +1,15 @@
 import { bytes, connected, counted, countedStatements, ms } from '../ops/index.ts'
 import type { Given } from './command.ts'
-import { limitOf, oneLine, placeOf } from './db-place.ts'
+import { connectedReplicas, limitOf, oneLine, placeOf } from './db-place.ts'
 import { columns } from './table.ts'
 
 export async function topCommand(given: Given): Promise<number> {
   const limit = limitOf(given.values['limit'], 5)
   const place = await placeOf(given)
   try {
-    const client = await connected(place.connection)
+    const servers = [await connected(place.connection), ...await connectedReplicas(place)]
     try {
-      const statements = (await countedStatements(client, place.connection.database)).slice(0, limit)
+      const statements = (await countedStatements(servers, place.connection.database)).slice(0, limit)
       if (given.values['json'] === true) process.stdout.write(`${JSON.stringify(statements, null, 2)}\n`)
       else process.stdout.write(statements.length === 0 ? 'no statement has been counted yet\n' : columns([
         ['NAME', 'CALLS', 'TOTAL', 'SHARE', 'MEAN', 'MAX', 'ROWS', 'IN MEMORY', 'TO DISK', 'STATEMENT'],
@@ -17,7 +17,7 @@ export async function topCommand(given: Given): Promise<number> {
       ]))
       return 0
     } finally {
-      await client.end()
+      await Promise.all(servers.map((server) => server.end()))
     }
   } finally {
     await place.close()

@@ -14,6 +14,7 @@ are those of --schema SCHEMA.sql (what pg_dump --schema-only writes; no applicat
 files make. Exit code 1 when a statement may not run. --json prints a list, one object for each statement, for programs.
 `,
   options: { 'dry-run': { type: 'boolean' }, check: { type: 'string' }, schema: { type: 'string' }, json: { type: 'boolean' } },
+  onWhatIsUp: true,
   withoutConfig({ values: { check, schema, json } }) {
     if (typeof check === 'string') return typeof schema === 'string' ? checkMigration(check, { schema }, json === true) : undefined
     if (schema !== undefined || json !== undefined) throw failed('usage', `--${schema === undefined ? 'json' : 'schema'} goes with --check FILE: name the migration that is to be checked.`)

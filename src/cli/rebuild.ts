@@ -8,6 +8,7 @@ export const rebuildCommand: Command = {
 It may be run beside the application, which goes on meanwhile; what reads the projection sees it grow. Killed half-way, it stays
 paused until this is run again.
 `,
+  onWhatIsUp: true,
   options: {},
   positionals: ['MODULE.PROJECTION'],
   async run({ app, topology }, { positionals: [name] }) {

@@ -18,6 +18,7 @@ tenfold runs discard ID      a job that waits is forgotten; an action is given u
 
 --limit N (20; ${shownMax} at most), --json. It may be used beside the application.
 `,
+  onWhatIsUp: true,
   options, positionals,
   run: ({ app, topology }, given) => onData(app, topology, given, {
     list: (attached, limit, database) => listRuns(attached.data, database, limit),
@@ -41,6 +42,7 @@ tenfold dead discard ID      forgotten
 
 --limit N (20; ${shownMax} at most), --json. It may be used beside the application.
 `,
+  onWhatIsUp: true,
   options, positionals,
   run: ({ app, topology }, given) => onData(app, topology, given, {
     list: (attached, limit, database) => listDead(attached.data, database, limit),

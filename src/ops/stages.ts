@@ -1,4 +1,5 @@
 import { failed } from '../base/index.ts'
+import { keepRolePassword } from '../runtime/index.ts'
 import { stages, type WiderTopology } from '../topology/index.ts'
 import { commonOf, type Engines, type EnginesOptions, poolOf } from './engines.ts'
 import { highlyAvailable } from './highly-available.ts'
@@ -18,7 +19,7 @@ export function enginesOf(options: EnginesOptions): Engines {
   const name = stages.find(({ number }) => number === stage)?.name
   if (count === undefined || !(name === 'split' || name === 'cached')) throw failed('usage', `This version brings up stages ${Object.keys(replicasOf).join(' and ')}, and ${JSON.stringify(stage)} is none of them: say --stage 2 or --stage 4; tenfold start runs stage 1.`)
   if (options.highlyAvailable) return highlyAvailable(options, name)
-  const primary = primaryComponent({ directory: options.postgresDirectory, database, archive: options.archive })
+  const primary = primaryComponent({ directory: options.postgresDirectory, database, archive: options.archive, ready: (server) => keepRolePassword(server, database, options.role) })
   const replicas = Array.from({ length: count }, (_, index) => replicaComponent(`replica-${index + 1}`, { primary }))
   const aliases = Object.fromEntries([[database, primary.name], ...replicas.map((replica): [string, string] => [aliasOf(database, replica.name), replica.name])])
   const pooler = pgbouncerComponent('pooler', { databases: aliases, database, roles: [options.role], size: poolerSize })

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, appDefinition } from '../app/index.ts'
 import { failed, systemClock } from '../base/index.ts'
@@ -32,6 +32,16 @@ export interface UpOptions {
 /** Where an application's rig keeps what it needs, beside what stage 1 keeps. */
 export function rigDirectory(topology: Topology<any>): string { return join(dataDirectory(topology), 'rig') }
 
+/** The topology with which an application's stage is up on this machine; undefined where none is. */
+export async function topologyThatIsUp(topology: Topology<any>): Promise<Topology | undefined> {
+  const directory = rigDirectory(topology)
+  if (!await readSession(directory)) return undefined
+  const text = await readFile(topologyFile(directory), 'utf8').catch(() => undefined) // it has only just begun
+  return text === undefined ? undefined : JSON.parse(text) as Topology
+}
+
+function topologyFile(rig: string): string { return join(rig, 'topology.json') }
+
 function dataDirectory(topology: Topology<any>): string { return resolve((topology.stage === 'single' ? topology.data : topology.directory) ?? '.tenfold') }
 
 /**
@@ -62,16 +72,16 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
     const backups = await backupsOf(topology, highlyAvailable, data)
     if (backups) closing.push(() => backups.close()) // after the server, which hands over the end of its log when it leaves
     const engines = enginesOf({ archive: backups?.archive ?? 'off', stage, topology, highlyAvailable, rigDirectory: directory, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
-    const [secretsDirectory, topologyFile] = [join(directory, 'secrets'), join(directory, 'topology.json')]
+    const secretsDirectory = join(directory, 'secrets')
     const application = applicationComponent('application', {
-      needs: engines.components.map(({ name }) => name), command: command(topologyFile), cwd: process.cwd(), ports: { web, ops },
+      needs: engines.components.map(({ name }) => name), command: command(topologyFile(directory)), cwd: process.cwd(), ports: { web, ops },
       async prepare(addressOf) {
         await mkdir(secretsDirectory, { recursive: true, mode: 0o700 })
         const secrets = await engines.secrets(addressOf)
         if (await engines.areNew?.()) moved = await moveIntoCluster(definition, data, await findPrimary(connectionOf(secrets['primary'] ?? '', 'the cluster'), systemClock), secret)
         await engines.keep?.()
         for (const [name, value] of Object.entries({ secret: secret.toString('hex'), ...secrets })) await replaceFile(join(secretsDirectory, name), `${value}\n`)
-        await replaceFile(topologyFile, `${JSON.stringify(engines.topology((name) => `file:${join(secretsDirectory, name)}`), null, 2)}\n`)
+        await replaceFile(topologyFile(directory), `${JSON.stringify(engines.topology((name) => `file:${join(secretsDirectory, name)}`), null, 2)}\n`)
       },
     })
     await engines.prepare?.()

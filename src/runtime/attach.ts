@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
 import { type Clock, failed, resolveKey, systemClock } from '../base/index.ts'
-import { type Connection, createData, type Data } from '../data/index.ts'
+import { asRole, type Connection, createData, type Data } from '../data/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
 import { runningPostgres } from '../ops/rig/running.ts'
@@ -18,6 +18,8 @@ export interface Attached {
   readonly data: Data
   /** The same database, as who may do everything there. */
   readonly admin: Connection
+  /** Its replicas, as the same. */
+  readonly replicas: readonly Connection[]
   readonly clock: Clock
   /** Whether the application itself is running. */
   readonly isRunning: boolean
@@ -29,9 +31,9 @@ export async function attach(app: App<any, any, any>, topology: Topology<any>): 
   const definition = appDefinition(app)
   assertTopology(definition, topology)
   if (topology.stage !== 'single') {
-    const { admin, data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
+    const { admin, config: { replicas }, data: config } = await reachServers(definition, topology, resolveKey(topology.secret, 'secret'))
     const data = createData({ ...config, pool: { max: 4, waitMs: 5_000 } }, systemClock)
-    return { app: definition, data, admin, clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
+    return { app: definition, data, admin, replicas: replicas.map((replica) => asRole(replica, admin)), clock: systemClock, isRunning: true, close: () => data.close() } // whether it runs is not to be seen from here
   }
   const server = await attachServer(topology)
   try {
@@ -39,7 +41,7 @@ export async function attach(app: App<any, any, any>, topology: Topology<any>): 
     const { name, application } = namesOf(definition, secret)
     const { host, port } = server.address
     const data = createData({ databases: [{ name, primary: { host, port, ...application, database: name }, replicas: [] }], pool: { max: 4, waitMs: 5_000 } }, systemClock)
-    return { app: definition, data, admin: { ...server.address, database: name }, clock: systemClock, isRunning: server.isRunning, async close() { await data.close(); await server.close() } }
+    return { app: definition, data, admin: { ...server.address, database: name }, replicas: [], clock: systemClock, isRunning: server.isRunning, async close() { await data.close(); await server.close() } }
   } catch (error) {
     await server.close()
     throw error

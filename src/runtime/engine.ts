@@ -138,6 +138,7 @@ function gauges({ data, metrics, dependencies, logs }: Platform): void {
       for (const state of ['used', 'available', 'waiting'] as const) metrics.gauge('db_client_connection_count', 'Connections of a pool, by state', { db_namespace: name, pool, state }, () => usage()[state])
     }
     for (const replica of replicas) {
+      for (const state of ['used', 'available', 'waiting'] as const) metrics.gauge('db_client_connection_count', 'Connections of a pool, by state', { db_namespace: name, pool: replica.name, state }, () => replica.pool.usage()[state])
       metrics.gauge('tenfold_replica_lag_seconds', 'How far a replica is behind, by the heartbeat', { db_namespace: name, replica: replica.name }, () => replica.lagMs() / 1_000)
       metrics.gauge('tenfold_replica_in_rotation', '1 while reads go to the replica', { db_namespace: name, replica: replica.name }, () => replica.outage() === undefined ? 1 : 0)
     }

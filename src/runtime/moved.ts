@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../base/index.ts'
 import { isMissing, replaceFile } from '../base/private-files.ts'
@@ -21,6 +21,8 @@ async function noteIn(directory: string): Promise<Note | undefined> {
 
 /** What goes on in a database that was moved away is lost there; so are rows that are in a cluster, and begun anew here. `inCluster`: who asks goes on in the cluster. Errors: `start`, where it is so. */
 export async function assertStays(directory: string, { inCluster = false } = {}): Promise<void> {
+  const half = await halfUpgraded(directory)
+  if (half !== undefined) throw failed('start', `An upgrade of the database in ${directory} was broken off just before its end (${half} is to take its place): run tenfold topology upgrade, which ends it.`)
   const note = await noteIn(directory)
   if (inCluster && (!note || note.intoCluster)) return
   if (await isThere(join(directory, 'rig/member-1/postgres/PG_VERSION')) && !await isThere(join(directory, 'postgres/cluster/PG_VERSION'))) {
@@ -29,6 +31,17 @@ export async function assertStays(directory: string, { inCluster = false } = {})
   if (!note) return
   const { to, at } = note
   throw failed('start', `The database in ${directory} was moved to ${to} on ${at.slice(0, 10)}: ${note.intoCluster ? 'go on with tenfold up --ha' : 'start with that topology'}; to go on here all the same, without what was written there since, remove ${noteFile(directory)}.`)
+}
+
+/** Says that a copy in that directory is whole; there until it has taken the old one's place. */
+export function wholeCopyFile(directory: string): string { return join(directory, 'verified.json') }
+
+/** The copy of an upgrade that has not taken its place yet, where the old one has left it. */
+export async function halfUpgraded(directory: string): Promise<string | undefined> {
+  if (await isThere(join(directory, 'postgres', 'cluster', 'PG_VERSION'))) return undefined
+  const copies = (await readdir(directory).catch(() => [])).filter((name) => /^postgres-\d+$/.test(name))
+  for (const name of copies) if (await isThere(wholeCopyFile(join(directory, name)))) return join(directory, name)
+  return undefined
 }
 
 async function isThere(path: string): Promise<boolean> { return await access(path).then(() => true, () => false) }

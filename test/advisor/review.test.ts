@@ -22,7 +22,7 @@ test('what another index makes needless: the same, or a beginning; never one tha
     create index with_more on things (b, c) include (d); create index hashed on things using hash (b);
     create table parts(id int, day date) partition by range (day); create table parts_1 partition of parts for values from ('2024-01-01') to ('2025-01-01'); create index parts_one on parts (day); create index parts_two on parts (day);
     create index json_one on things using gin (e); create index json_two on things using gin (e); create index json_path on things using gin (e jsonb_path_ops);`)
-  const { duplicates } = await review(client, { countsUse: true })
+  const { duplicates } = await review(client, { usedBy: [client] })
   const pairs = Object.fromEntries(duplicates.map(({ index, servedBy }) => [index, servedBy]))
   assert.deepEqual(Object.keys(pairs).toSorted(), ['json_two', 'lower_c', 'partial_same', 'parts_two', 'prefix', 'prefix_of_unique', 'reverse', 'same_one', 'same_two', 'twin_of_primary'], JSON.stringify(pairs))
   assert.deepEqual([pairs['twin_of_primary'], pairs['prefix_of_unique'], pairs['lower_c'], pairs['partial_same'], pairs['json_two']], ['things_pkey', 'things_a_b_key', 'lower_c_b', 'partial', 'json_one'])
@@ -31,7 +31,7 @@ test('what another index makes needless: the same, or a beginning; never one tha
     await client.query(`drop index ${index}`)
   }
   // All of them together may go: none was served by another that goes too.
-  assert.deepEqual((await review(client, { countsUse: true })).duplicates, [])
+  assert.deepEqual((await review(client, { usedBy: [client] })).duplicates, [])
 })
 
 test('what nobody uses: counted, and never what keeps a rule up or serves a foreign key', async (context) => {
@@ -42,10 +42,10 @@ test('what nobody uses: counted, and never what keeps a rule up or serves a fore
     create index used on parents (used); create index spare on parents (spare); create unique index rule on parents (other); create index of_key on children (parent);
     create table identified(id int not null, note text); create unique index identity on identified (id); alter table identified replica identity using index identity;`)
   await client.query('set enable_seqscan = off; select * from parents where used = 7; reset enable_seqscan; select pg_stat_force_next_flush()')
-  const { unused } = await review(client, { countsUse: true })
+  const { unused } = await review(client, { usedBy: [client] })
   assert.deepEqual(unused.map(({ index, table, sql }) => [index, table, sql]), [['spare', 'parents', 'drop index concurrently spare']])
   assert.match(unused[0]?.says ?? '', /No statement has used it in the less than a day that are counted; it takes \d+ kB.*That is too short to be sure/)
-  assert.deepEqual((await review(client, { countsUse: false })).unused, [])
+  assert.deepEqual((await review(client, { usedBy: undefined })).unused, [])
 })
 
 test('foreign keys without an index: any order of a composite one serves, a partial index or one that begins otherwise does not', async (context) => {
@@ -59,7 +59,7 @@ test('foreign keys without an index: any order of a composite one serves, a part
     create table pair(x int, b int, a int, foreign key (a, b) references parents); create index on pair (b, a, x);
     create table half(a int, b int, foreign key (a, b) references parents); create index on half (a);
     insert into parents select g, g, g from generate_series(1, 20000) g; insert into bare select g, g from generate_series(1, 20000) g;`.replace('(parent, ctid)', '(parent)'))
-  const { foreignKeys } = await review(client, { countsUse: false })
+  const { foreignKeys } = await review(client, { usedBy: undefined })
   assert.deepEqual(foreignKeys.map(({ table, columns }) => [table, columns.join()]), [['bare', 'parent'], ['half', 'a,b'], ['later', 'parent'], ['partly', 'parent'], ['self', 'up']])
   const [bare] = foreignKeys
   assert.equal(bare?.sql, 'create index concurrently bare_parent_idx on bare (parent)')

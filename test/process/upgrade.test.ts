@@ -1,6 +1,6 @@
 /** A major upgrade of the embedded Postgres: `tenfold topology upgrade`. */
 import assert from 'node:assert/strict'
-import { access, chmod, readFile, rename, rm } from 'node:fs/promises'
+import { access, chmod, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { appDefinition } from '../../src/app/index.ts'
@@ -57,6 +57,12 @@ test('a database of Postgres 15 becomes one of this version: killed on the way i
   context.diagnostic(`${rows} rows in ${downtimeMs} ms`)
   assert.deepEqual([from, to, rows > 1_000], [15, 18, true])
   assert.equal((await readFile(join(kept, 'cluster/PG_VERSION'), 'utf8')).trim(), '15')
+
+  // Killed between its last two steps: the old one has left, the new one has not taken its place.
+  await rename(join(directory, 'postgres'), join(directory, 'postgres-18'))
+  await writeFile(join(directory, 'postgres-18', 'verified.json'), JSON.stringify({ from, rows, tables: 1 }))
+  for (const args of [['start'], ['db', 'top']]) assert.match((await finished(await command(directory, args))).stderr, /was broken off just before its end .*: run tenfold topology upgrade/)
+  assert.equal((await finished(await command(directory, ['topology', 'upgrade']))).code, 0)
   const again = await startShop(directory, { ports: shop.ports })
   assert.deepEqual(await products(again, 100), before)
   process.kill(again.pid, 'SIGTERM')

@@ -105,6 +105,7 @@ test('the primary is killed under load: every acknowledged order is there once, 
   const [primary = ''] = named(rows, 'primary')
   assert.deepEqual([named(rows, 'primary').length, named(rows, 'replica').length], [1, 2])
   await assertRefusals(directory, stage)
+  for (const args of [['db', 'top'], ['runs'], ['migrate']]) assert.equal((await finished(await command(directory, args))).code, 0, args.join(' '))
 
   const shopper = { email: 'shopper@example.com', ...await customer(stage, 'shopper@example.com') }
   const stockBefore = await stockOf(directory)

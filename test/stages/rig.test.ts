@@ -1,5 +1,7 @@
 /** The rig: a whole stage of the shop on this machine, from real engines. */
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { signalProcess } from '../../src/base/process.ts'
 import { processesOf } from '../process/processes.ts'
@@ -14,6 +16,12 @@ async function jsonOf(url: string): Promise<{ status: number; body: Record<strin
   return { status: answer.status, body: await answer.json() as Record<string, unknown> }
 }
 
+async function said(directory: string, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await finished(await command(directory, args))
+  assert.equal(code, 0, stderr)
+  return stdout
+}
+
 test('stage 4 comes up whole; a second up is none; what is killed comes back; what the shop has stays; nothing outlives a killed rig', { skip: lacking, timeout: 110_000 }, async (context: TestContext) => {
   const directory = await dataDirectory(context)
   const stage = await startStage(directory, 4)
@@ -22,6 +30,13 @@ test('stage 4 comes up whole; a second up is none; what is killed comes back; wh
   assert.equal(new Set(rows.map(({ pid }) => pid)).size, 5)
   const products = await jsonOf(`${stage.urls.web}/v1/products?limit=1`)
   assert.equal(products.status, 200)
+
+  for (let limit = 2; limit <= 10; limit++) await jsonOf(`${stage.urls.web}/v1/products?limit=${limit}`)
+  const top = JSON.parse(await said(directory, ['db', 'top', '--json', '--limit', '100'])) as { name: string; calls: number }[]
+  assert.equal(top.filter(({ name }) => name === 'catalogue.listings').reduce((sum, { calls }) => sum + calls, 0), 10, 'each server counts its own, and all count')
+  assert.match(await said(directory, ['runs']), /nothing is under way/)
+  assert.match(await said(directory, ['migrate']), /nothing to apply/)
+  assert.match(await (await fetch(`${stage.urls.ops}/metrics`)).text(), /^db_client_connection_count\{[^}]*pool="[^"]*2[^"]*"[^}]*\} \d/m, 'a replica has a pool of its own')
 
   const again = await finished(await command(directory, ['up', '--stage', '4'], { ports: stage.ports }))
   assert.deepEqual([again.code, /stage 4 is up already/.test(again.stdout)], [0, true])
@@ -65,6 +80,7 @@ test('a shop that grows finds its rows: stage 1, then 2, then 1 again; Ctrl-C wh
   assert.equal((await finished(early)).code, 130)
   assert.deepEqual(await processesOf(directory), [])
 
+  await rm(join(directory, 'secret')) // as of a copy that was restored without it: the application's role still has the password of the other
   const split = await startStage(directory, 2)
   assert.deepEqual((await jsonOf(`${split.urls.web}/v1/products?limit=5`)).body['data'], before.body['data'])
   process.kill(-split.pid, 'SIGINT')

@@ -41,15 +41,21 @@ const foreignText = `
       and (select array_agg(k order by k) from unnest((i.indkey::int2[])[0:cardinality(f.conkey) - 1]) k) = (select array_agg(k order by k) from unnest(f.conkey) k))
   order by c.reltuples desc, 1`
 
-/** Errors: the driver's. */
-export async function review(client: pg.Client, options: { countsUse: boolean }): Promise<Review> {
+/** `usedBy`: servers whose counts say what is used, the primary's replicas among them; undefined where nothing is counted. Errors: the driver's. */
+export async function review(client: pg.Client, { usedBy }: { usedBy: readonly pg.Client[] | undefined }): Promise<Review> {
   const { rows: indexes } = await client.query<IndexRow>(indexText)
+  for (const server of usedBy ?? []) {
+    if (server === client) continue
+    const { rows: there } = await server.query<IndexRow>(indexText)
+    const scans = new Map(there.map((index) => [index.name, index.scans]))
+    for (const index of indexes) index.scans += scans.get(index.name) ?? 0
+  }
   const { rows: [since] } = await client.query<{ days: number | null }>(`select (extract(epoch from now() - coalesce(stats_reset, pg_postmaster_start_time())) / 86400)::float8 as days from pg_stat_database where datname = current_database()`)
   const duplicates = duplicatesAmong(indexes)
   const duplicated = new Set(duplicates.map(({ index }) => index))
   const { rows: keys } = await client.query<{ constraint: string; table: string; parent: string; rows: number; size: number; columns: string[]; quoted: string[]; deletes: string; partitioned: boolean }>(foreignText)
   return {
-    duplicates, unused: options.countsUse ? indexes.filter((index) => isUnused(index) && !duplicated.has(index.name)).map((index) => unused(index, since?.days ?? undefined)) : [],
+    duplicates, unused: usedBy ? indexes.filter((index) => isUnused(index) && !duplicated.has(index.name)).map((index) => unused(index, since?.days ?? undefined, usedBy.length)) : [],
     foreignKeys: keys.map(({ constraint, table, parent, rows, size, columns, quoted, deletes, partitioned }) => ({
       constraint, table, parent, columns, rows, probe: `select 1 from ${partitioned ? '' : 'only '}${table} x where ${quoted.map((column, index) => `${column} = $${index + 1}`).join(' and ')} for key share of x`,
       sql: `create index ${partitioned ? '' : 'concurrently '}${`${table.split('.').at(-1)?.replaceAll('"', '')}_${columns.join('_')}`.toLowerCase().replaceAll(/\W+/g, '_').slice(0, 59)}_idx on ${table} (${quoted.join(', ')})`,
@@ -63,11 +69,14 @@ function isUnused({ scans, unique, constraint, identity, clustered, serves, vali
   return scans === 0 && !unique && constraint === null && !identity && !clustered && !serves && valid
 }
 
-function unused({ name, table, size, partitioned }: IndexRow, days: number | undefined): UnusedIndex {
+function unused({ name, table, size, partitioned }: IndexRow, days: number | undefined, servers: number): UnusedIndex {
   const young = days === undefined || days < 30
+  const where = servers > 1 ? ` on any of ${servers} servers` : ''
+  const time = days === undefined ? 'since counting began' : `in the ${days < 1 ? 'less than a day' : `${counted(days)} days`} that are counted`
+  const elsewhere = servers > 1 ? '' : young ? ', and see that no replica uses it' : ' A replica counts for itself: see there too.'
   return {
     index: name, table, sizeBytes: size, sinceDays: days === undefined ? undefined : Math.round(days * 10) / 10, sql: drop(name, partitioned),
-    says: `No statement has used it ${days === undefined ? 'since counting began' : `in the ${days < 1 ? 'less than a day' : `${counted(days)} days`} that are counted`}; it takes ${bytes(size)}, and every write keeps it up to date. ${young ? 'That is too short to be sure: wait until the rarest report has run (a month), and see that no replica uses it. ' : 'A replica counts for itself: see there too.'}`.trim(),
+    says: `No statement has used it${where} ${time}; it takes ${bytes(size)}, and every write keeps it up to date.${young ? ` That is too short to be sure: wait until the rarest report has run (a month)${elsewhere}.` : elsewhere}`,
   }
 }
 

@@ -20,25 +20,32 @@ export interface CountedStatement {
 }
 
 const text = `
-  select s.query as text, sum(s.calls)::float8 as calls, sum(s.total_exec_time) as total, sum(s.total_exec_time) / greatest(sum(s.calls), 1) as mean, max(s.max_exec_time) as max, sum(s.rows)::float8 as rows,
-    sum(sum(s.total_exec_time)) over () as whole, sum(s.shared_blks_hit)::float8 as hit, sum(s.shared_blks_read)::float8 as read, sum(s.temp_blks_written)::float8 * 8192 as temporary
+  select s.query as text, sum(s.calls)::float8 as calls, sum(s.total_exec_time) as total, max(s.max_exec_time) as max, sum(s.rows)::float8 as rows,
+    sum(s.shared_blks_hit)::float8 as hit, sum(s.shared_blks_read)::float8 as read, sum(s.temp_blks_written)::float8 * 8192 as temporary
   from pg_stat_statements s where s.dbid = (select oid from pg_database where datname = current_database()) and s.query is not null group by s.queryid, s.query`
 
-interface Row { text: string; calls: number; total: number; mean: number; max: number; rows: number; whole: number; hit: number; read: number; temporary: number }
+interface Row { text: string; calls: number; total: number; max: number; rows: number; hit: number; read: number; temporary: number }
 
-/** The dearest by total time, most first. Errors: `start`, where nothing is counted or may not be seen, with what to do about it. */
-export async function countedStatements(client: pg.Client, database: string): Promise<CountedStatement[]> {
-  let rows: Row[]
-  try {
-    rows = (await client.query<Row>(text)).rows
-  } catch (error) {
-    throw countingFault(error, database)
-  }
-  if (rows.some((row) => row.text === '<insufficient privilege>')) throw failed('start', `This user may not see the statements of others on ${database}: as an administrator run grant pg_read_all_stats to the user, or connect as another.`)
-  return rows.map((row) => ({
-    name: nameIn(row.text), text: row.text, calls: row.calls, totalMs: row.total, meanMs: row.mean, maxMs: row.max, share: row.whole > 0 ? row.total / row.whole : 0, rows: row.rows,
+/** The dearest by total time on all of these servers, each of which counts for itself, most first. Errors: `start`, where nothing is counted or may not be seen, with what to do about it. */
+export async function countedStatements(servers: readonly pg.Client[], database: string): Promise<CountedStatement[]> {
+  const found = (await Promise.all(servers.map((server) => countedOn(server, database)))).flat()
+  const whole = found.reduce((sum, { total }) => sum + total, 0)
+  return Array.from(Map.groupBy(found, (row) => row.text).values(), together).map((row) => ({
+    name: nameIn(row.text), text: row.text, calls: row.calls, totalMs: row.total, meanMs: row.total / Math.max(row.calls, 1), maxMs: row.max, share: whole > 0 ? row.total / whole : 0, rows: row.rows,
     hitShare: row.hit + row.read > 0 ? row.hit / (row.hit + row.read) : 1, temporaryBytes: row.temporary,
   })).filter(({ text: own }) => !isOurs(own)).toSorted((one, other) => other.totalMs - one.totalMs)
+}
+
+async function countedOn(server: pg.Client, database: string): Promise<Row[]> {
+  const { rows } = await server.query<Row>(text).catch((error: unknown) => { throw countingFault(error, database) })
+  if (rows.some((row) => row.text === '<insufficient privilege>')) throw failed('start', `This user may not see the statements of others on ${database}: as an administrator run grant pg_read_all_stats to the user, or connect as another.`)
+  return rows
+}
+
+function together(rows: readonly Row[]): Row {
+  return rows.reduce((one, other) => ({
+    text: one.text, calls: one.calls + other.calls, total: one.total + other.total, max: Math.max(one.max, other.max), rows: one.rows + other.rows, hit: one.hit + other.hit, read: one.read + other.read, temporary: one.temporary + other.temporary,
+  }))
 }
 
 function countingFault(error: unknown, database: string): unknown {
@@ -57,5 +64,5 @@ export function nameIn(query: string): string | undefined {
   const [, action] = /\/\*action='([^']+)'\*\//.exec(query) ?? []
   if (action !== undefined) return decodeURIComponent(action)
   const [, table] = /\btenfold\.(\w+)/.exec(query) ?? []
-  return table !== undefined ? `tenfold (${table})` : /^\s*select set_config\(/.test(query) ? 'tenfold (opening)' : /pg_current_wal_lsn|pg_last_wal_replay_lsn/.test(query) ? 'tenfold (position)' : undefined
+  return table !== undefined ? `tenfold (${table})` : /^\s*select set_config\(/.test(query) ? 'tenfold (opening)' : /pg_current_wal_lsn|pg_last_wal_replay_lsn|pg_control_system/.test(query) ? 'tenfold (position)' : undefined
 }

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../../app/index.ts'
 import { failed, resolveKey, systemClock } from '../../base/index.ts'
 import { syncDirectory } from '../../base/private-files.ts'
-import { assertStays, databaseName, type DataDirectory, masterSecret, migrateOn, openDataDirectory } from '../../runtime/index.ts'
+import { assertStays, databaseName, type DataDirectory, halfUpgraded, masterSecret, migrateOn, openDataDirectory, wholeCopyFile } from '../../runtime/index.ts'
 import type { SingleTopology } from '../../topology/index.ts'
 import { type Engine, findEngine } from '../rig/binaries.ts'
 import { keepPassword, openHome } from '../rig/cluster.ts'
@@ -28,9 +28,9 @@ export async function upgradePostgres(app: App<any, any, any>, topology: SingleT
   const began = systemClock.monotonic()
   const data = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
   try {
-    await assertStays(data.path)
+    if (await halfUpgraded(data.path) === undefined) await assertStays(data.path)
     const engine = await findEngine()
-    const places = { old: data.file('postgres'), made: data.file(`postgres-${engine.major}`), done: join(data.file(`postgres-${engine.major}`), 'verified.json') }
+    const places = { old: data.file('postgres'), made: data.file(`postgres-${engine.major}`), done: wholeCopyFile(data.file(`postgres-${engine.major}`)) }
     const from = await majorOf(places.old)
     if (from === engine.major || (from === undefined && !await isThere(places.done))) return undefined
     // A copy that was made and not taken: the old one may have been written to since.
@@ -39,7 +39,7 @@ export async function upgradePostgres(app: App<any, any, any>, topology: SingleT
     const kept = data.file(`postgres-${moved.from}-${new Date(systemClock.now()).toISOString().slice(0, 19).replaceAll(':', '-')}`)
     if (from !== undefined) await rename(places.old, kept)
     await rename(places.made, places.old)
-    await rm(join(places.old, 'verified.json'))
+    await rm(wholeCopyFile(places.old))
     await syncDirectory(data.path)
     return { ...moved, to: engine.major, kept, downtimeMs: Math.round(systemClock.monotonic() - began) }
   } finally {

@@ -11,7 +11,15 @@ export interface PrimaryComponent extends Component {
   address(): PostgresAddress
 }
 
-export function primaryComponent({ directory, database, archive }: { directory: string; database: string; archive?: PostgresOptions['archive'] }): PrimaryComponent {
+export interface PrimaryOptions {
+  readonly directory: string
+  readonly database: string
+  readonly archive?: PostgresOptions['archive']
+  /** Runs before anything else reaches it. */
+  readonly ready?: (server: PostgresAddress) => Promise<void>
+}
+
+export function primaryComponent({ directory, database, archive, ready }: PrimaryOptions): PrimaryComponent {
   let server: PostgresServer | undefined
   return {
     name: 'primary', role: 'primary', needs: [],
@@ -21,6 +29,7 @@ export function primaryComponent({ directory, database, archive }: { directory: 
     async start(place) {
       server = await startPostgres({ directory, archive, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) })
       await makeDatabase(server, database)
+      await ready?.(server)
       return runningServer(server)
     },
     async destroy() { await rm(directory, { recursive: true, force: true }) },
