@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { failed } from '../../base/index.ts'
-import type { PostgresAddress } from '../rig/base-backup.ts'
+import { type PostgresAddress, sessionOptions } from '../rig/base-backup.ts'
 
 /** What a backup says of the server that it is of. */
 export interface ServerFacts {
@@ -13,9 +13,9 @@ export interface ServerFacts {
 }
 
 /** A session for an operator: as whom `server` says, in that database. Errors: `backup`. */
-export async function adminSession(server: PostgresAddress, database = 'postgres'): Promise<pg.Client> {
-  const { host, port, user, password } = server
-  const session = new pg.Client({ host, port, user, password, database, connectionTimeoutMillis: 10_000, options: '-c TimeZone=UTC -c statement_timeout=0', application_name: 'tenfold backup' })
+export async function adminSession(server: PostgresAddress, database?: string): Promise<pg.Client> {
+  const { host, port } = server
+  const session = new pg.Client({ ...sessionOptions(server, database), options: '-c TimeZone=UTC -c statement_timeout=0', application_name: 'tenfold backup' })
   session.on('error', () => {}) // whoever waits for an answer gets it too
   try {
     await session.connect()
