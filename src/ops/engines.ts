@@ -12,8 +12,8 @@ export interface Engines {
   /** Once they all run. Where each secret's value goes: the topology names files. */
   secrets(addressOf: (name: string) => string): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
   topology(fileOf: (secret: string) => `file:${string}`): WiderTopology<any>
-  /** The server whose log is archived, once it runs; undefined where backups are not ours to make. */
-  backedUp?(): PostgresAddress
+  /** The server that is backed up, once it runs. */
+  backedUp(): PostgresAddress
 }
 
 export interface EnginesOptions {
@@ -32,6 +32,8 @@ export interface EnginesOptions {
   readonly highlyAvailable: boolean
   /** That its log goes into the store of backups. */
   readonly archive: PostgresOptions['archive']
+  /** By which the log of a cluster is received for that. */
+  readonly logSlot?: string | undefined
 }
 
 /** Of each process's pools. */

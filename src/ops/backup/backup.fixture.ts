@@ -56,7 +56,7 @@ export async function startFixture(options: { store?: (parent: string) => Backup
   const told: string[] = []
   const receivers: Receiver[] = []
   const receiver: Fixture['receiver'] = (more = {}) => {
-    const made = createReceiver({ server: async () => server, slot: 'tenfold_log', store, loseAtMostMs: 60_000, clock: systemClock, random: systemRandom, onFault: (reason) => told.push(reason), onHole() {}, ...more })
+    const made = createReceiver({ server: async () => server, slot: 'tenfold_log', store, loseAtMostMs: 60_000, clock: systemClock, random: systemRandom, onFault: (reason) => told.push(reason), onBegun() {}, onHole() {}, ...more })
     receivers.push(made)
     return made
   }

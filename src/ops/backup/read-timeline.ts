@@ -24,6 +24,7 @@ export interface Reading {
   readonly random: Random
   /** The primary, as the hosts say now. */
   readonly server: () => Promise<PostgresAddress>
+  readonly onBegun: () => void
   readonly onStored: () => void
   /** Aborted: we leave, once the end of the log is stored, if it can be had soon. */
   readonly leaving: AbortSignal
@@ -38,7 +39,7 @@ const heldMax = 2
 
 /** Reads one timeline from there on, into the store. Answers where the log goes on; undefined when the connection ended in good order. Errors: what the server or the network said. */
 export async function readTimeline(reading: Reading, { timeline, lsn }: SegmentStart): Promise<NextTimeline | undefined> {
-  const { session, slot, store, system, progress, clock, random, onStored } = reading
+  const { session, slot, store, system, progress, clock, random, onBegun, onStored } = reading
   const assembler = createAssembler({ timeline, lsn, segmentBytes: progress.segmentBytes, clock })
   progress.marks.begin(lsn)
   const shipper = createShipper({ store, system, clock, random, onFault: (reason) => progress.tell('store', reason), onStored({ end }) {
@@ -50,7 +51,10 @@ export async function readTimeline(reading: Reading, { timeline, lsn }: SegmentS
   } })
   const stream = streamLog({
     session, slot, timeline, lsn, clock,
-    onBegun() { progress.isReceiving = true; progress.tell('connection', undefined) },
+    onBegun() {
+      progress.tell('connection', undefined)
+      if (!progress.isReceiving) { progress.isReceiving = true; onBegun() }
+    },
     onData(bytes) {
       for (const segment of assembler.add(bytes)) shipper.push(segment)
       if (shipper.waiting() >= heldMax) stream.pause()

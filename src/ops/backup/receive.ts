@@ -36,6 +36,8 @@ export interface ReceiveOptions {
   readonly random: Random
   /** Told, once, of what is amiss. */
   readonly onFault: (reason: string) => void
+  /** From now on it is this process that reads. */
+  readonly onBegun: () => void
   /** The log in the store has a hole, and what stands behind it has come: only a new full backup leads on. */
   readonly onHole: () => void
 }

@@ -10,6 +10,8 @@ export interface ServerFacts {
   readonly major: number
   readonly segmentBytes: number
   readonly nowMs: number
+  /** Whom it was made with: a superuser. */
+  readonly superuser: string
 }
 
 /** A session for an operator: as whom `server` says, in that database. Errors: `backup`. */
@@ -27,16 +29,17 @@ export async function adminSession(server: PostgresAddress, database?: string): 
 
 /** Errors: `backup`, for a server that can't be backed up this way. */
 export async function serverFacts(session: pg.Client): Promise<ServerFacts> {
-  const { rows: [facts] } = await session.query<{ system: string; version: string; number: string; segment: string; tablespaces: string; now: Date; standby: boolean }>(`
+  const { rows: [facts] } = await session.query<{ system: string; version: string; number: string; segment: string; tablespaces: string; now: Date; standby: boolean; superuser: string | null }>(`
     select (select system_identifier from pg_control_system())::text as system, current_setting('server_version') as version, current_setting('server_version_num') as number,
       (select setting from pg_settings where name = 'wal_segment_size') as segment, (select count(*) from pg_tablespace where spcname not in ('pg_default', 'pg_global'))::text as tablespaces,
-      clock_timestamp() as now, pg_is_in_recovery() as standby`)
+      clock_timestamp() as now, pg_is_in_recovery() as standby,
+      (select rolname from pg_roles where oid = 10) as superuser`)
   if (!facts) throw failed('internal', 'The server said nothing of itself.')
   const major = Math.floor(Number(facts.number) / 10_000)
   if (major < 15) throw failed('backup', `The server is Postgres ${facts.version}, and backups are made of 15 and later: upgrade it.`)
   if (facts.standby) throw failed('backup', 'The server is a standby: back up its primary.')
   if (facts.tablespaces !== '0') throw failed('backup', 'The database has tablespaces of its own, which a backup does not hold: move its tables to pg_default.')
-  return { system: facts.system, version: facts.version.split(' ')[0] ?? '', major, segmentBytes: Number(facts.segment), nowMs: facts.now.getTime() }
+  return { system: facts.system, version: facts.version.split(' ')[0] ?? '', major, segmentBytes: Number(facts.segment), nowMs: facts.now.getTime(), superuser: facts.superuser ?? 'postgres' }
 }
 
 /** On which it writes now. */

