@@ -30,8 +30,8 @@ export interface Reading {
   readonly leaving: AbortSignal
 }
 
-/** How often it is seen to whether a segment is to be closed, and who is the primary, in milliseconds. */
-const [tickMs, primaryMs] = [500, 5_000]
+/** How often it is seen to whether a segment is to be closed, and who is the primary; and how long until who was refused tries again; in milliseconds. */
+const [tickMs, primaryMs, refusedMs] = [500, 5_000, 3_000]
 /** How long the end of the log may take to reach the store when we leave, in milliseconds. */
 const leaveMs = 8_000
 /** Whole segments that are held in memory, while the store is slower than the server. */
@@ -75,7 +75,7 @@ export async function readTimeline(reading: Reading, { timeline, lsn }: SegmentS
 /** Closes segments in time, and keeps the standbys' slots; ends where the primary is another, or we are to leave. */
 async function seeTo(reading: Reading, over: AbortSignal, waiting: () => number): Promise<void> {
   const { primary, admin, slot, progress: { marks }, progress, loseAtMostMs, clock, leaving } = reading
-  let [askedFor, lookedAt, keeping]: [bigint | undefined, number, Promise<void> | undefined] = [undefined, -Infinity, undefined]
+  let [askedFor, notBefore, lookedAt, keeping]: [bigint | undefined, number, number, Promise<void> | undefined] = [undefined, -Infinity, -Infinity, undefined]
   const others = primary.hosts?.filter(({ host, port }) => host !== primary.host || port !== primary.port) ?? []
   const isLeft = AbortSignal.any([over, leaving])
   while (!isLeft.aborted) {
@@ -85,9 +85,9 @@ async function seeTo(reading: Reading, over: AbortSignal, waiting: () => number)
     marks.reached(reached, clock.monotonic())
     const segment = reached / BigInt(progress.segmentBytes)
     // While the store takes nothing, more segments would only fill the server's disk sooner.
-    if (progress.isReceiving && waiting() === 0 && askedFor !== segment && clock.monotonic() - (marks.since() ?? Infinity) >= loseAtMostMs) {
-      askedFor = segment
-      await closeSegment(reading)
+    if (progress.isReceiving && waiting() === 0 && askedFor !== segment && clock.monotonic() - (marks.since() ?? Infinity) >= loseAtMostMs && clock.monotonic() >= notBefore) {
+      if (await closeSegment(reading) === undefined) notBefore = clock.monotonic() + refusedMs
+      else askedFor = segment
     }
     if (others.length === 0 || clock.monotonic() - lookedAt < primaryMs) continue
     lookedAt = clock.monotonic()

@@ -5,7 +5,7 @@ const elsewhere = `have its provider make the backups (no backup in the topology
 
 const faults: readonly (readonly [RegExp, string])[] = [
   [/must be (?:superuser|replication role)|permission denied to (?:start WAL sender|use replication slots)|not permitted to (?:start|use|run)|permission denied for function pg_(?:create_physical|drop|get)_replication/i, `The user of the backup may not replicate: run alter role ... replication as a superuser; where the server is managed and does not allow that, ${elsewhere}.`],
-  [/permission denied for function pg_switch_wal/, 'The user of the backup may not close a segment of the log, so that it reaches the store in time: run grant execute on function pg_switch_wal() to it, or use a superuser.'],
+  [/permission denied for function pg_switch_wal/, `The user of the backup may not close a segment of the log, so that it reaches the store in time: run grant execute on function pg_switch_wal() to it in the application's database, or use a superuser.`],
   [/no pg_hba\.conf entry for replication connection|pg_hba\.conf rejects replication/, `The server lets no replication in from here: add the line "hostssl replication USER ADDRESS scram-sha-256" to its pg_hba.conf and reload it; where the server is managed and does not allow that, ${elsewhere}.`],
   [/all replication slots are in use|max_replication_slots/, 'The log is kept by a replication slot, and all are taken: raise max_replication_slots, or drop one that nobody uses (select * from pg_replication_slots where not active).'],
   [/number of requested standby connections exceeds|max_wal_senders/, 'The log comes by a replication connection, and all are taken: raise max_wal_senders.'],
