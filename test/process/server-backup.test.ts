@@ -30,7 +30,7 @@ async function serverElsewhere(context: TestContext) {
 const checks = async (shop: Shop) => (await ask<{ checks: Record<string, { ok: boolean; detail?: string }> }>(`${shop.urls.ops}/readyz`)).body.checks
 
 async function order(shop: Shop, token: string, key: string): Promise<string> {
-  const [product] = (await products(shop, 100)).filter(({ stock }) => stock > 20)
+  const product = (await products(shop, 100)).find(({ stock }) => stock > 20)
   const { status, body } = await ask<Order>(`${shop.urls.web}/v1/orders`, { method: 'POST', token, key, body: { items: [{ productId: product?.id, quantity: 1 }] } })
   assert.equal(status, 201, JSON.stringify(body))
   return body.id

@@ -1,9 +1,11 @@
 /** A cluster that is backed up loses its primary, and then its machine: what was acknowledged before and after is there again. */
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import pg from 'pg'
 import { findEngine } from '../../src/ops/rig/binaries.ts'
+import type { ComponentStatus } from '../../src/ops/rig/keeper.ts'
 import { ask, customer, type Order, products } from '../process/client.ts'
 import { processesOf } from '../process/processes.ts'
 import { command, dataDirectory, finished, killShop, startShop, until } from '../process/shop.ts'
@@ -28,6 +30,17 @@ async function order(stage: Stage, token: string, productId: string, key: string
   return id
 }
 
+/** Patroni would drop a slot that it does not know, on its next round. */
+async function membersWithSlot(directory: string, rows: readonly ComponentStatus[]): Promise<string[]> {
+  const [, password = ''] = /^postgres:\/\/postgres:([^@]+)@/.exec(await readFile(join(directory, 'rig', 'secrets', 'primary'), 'utf8')) ?? []
+  const members = await Promise.all(rows.filter(({ role }) => role === 'primary' || role === 'replica').map(async ({ name, address }) => {
+    const client = new pg.Client({ connectionString: `postgres://postgres:${password}@${address}/shop` })
+    await client.connect()
+    try { return (await client.query(`select from pg_replication_slots where slot_name = 'tenfold_log_shop' and restart_lsn is not null`)).rowCount === 1 ? [name] : [] } finally { await client.end() }
+  }))
+  return members.flat()
+}
+
 test('a cluster loses its primary, and then its machine: a drill finds every table the same, and a restore has every acknowledged order', { skip: await lacks('etcd', 'patroni', 'postgresql'), timeout: 170_000 }, async (context: TestContext) => {
   const directory = await dataDirectory(context)
   const store = join(dirname(directory), 'store')
@@ -37,6 +50,7 @@ test('a cluster loses its primary, and then its machine: a drill finds every tab
   const product = (await products(stage, 100)).find(({ stock }) => stock > 100)?.id ?? ''
   const orders = (await Promise.all(Array.from({ length: 8 }, (_, index) => order(stage, token, product, `before-${index}`))))
   await until('there is a backup', async () => JSON.parse(await said(directory, ['backup', 'list', '--json'], environment)).backups.length === 1)
+  await until('each member keeps what is not stored', async () => (await membersWithSlot(directory, await stage.ps())).length === 3)
   await killMember(directory, named(await stage.ps(), 'primary')[0] ?? '', await stage.ps())
   orders.push(...await Promise.all(Array.from({ length: 8 }, (_, index) => order(stage, token, product, `after-${index}`))))
 

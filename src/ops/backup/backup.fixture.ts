@@ -30,7 +30,7 @@ export interface Fixture {
   readonly archiver: Pick<Archiver, 'state'>
   /** What it told. */
   readonly told: string[]
-  receiver(more?: { store?: BackupStore; server?: () => Promise<PostgresAddress>; onHole?: () => void }): Receiver
+  receiver(more?: { store?: BackupStore; server?: () => Promise<PostgresAddress>; onHole?: () => void; loseAtMostMs?: number }): Receiver
   /** Ends all that were made so far. */
   stopReceiving(): Promise<void>
   readonly system: string

@@ -61,14 +61,13 @@ export async function readTimeline(reading: Reading, { timeline, lsn }: SegmentS
     },
   })
   const over = new AbortController()
-  const seeing = seeTo(reading, over.signal, () => shipper.waiting()).catch((error: unknown) => { if (!over.signal.aborted) progress.tell('connection', receiveFault(error).message) }).finally(() => stream.end())
+  void seeTo(reading, over.signal, () => shipper.waiting()).catch((error: unknown) => { if (!over.signal.aborted) progress.tell('connection', receiveFault(error).message) }).finally(() => stream.end())
   try {
     return await stream.ended
   } finally {
     over.abort()
-    await shipper.close()
-    await seeing
     progress.isReceiving = false
+    await shipper.close()
   }
 }
 

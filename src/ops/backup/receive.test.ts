@@ -75,13 +75,28 @@ describe('a log that is received', () => {
     await second.stop()
   })
 
-  test('a segment is closed in time, and the end of the log when it leaves; a server that stops does not wait for the store', async () => {
+  test('the end of the log comes into the store when it leaves, and the slot is free', async () => {
     const hasty = fixture.receiver()
     await until(() => hasty.isReceiving(), 'it receives')
     const name = await fixture.ask(`select pg_walfile_name(pg_logical_emit_message(true, 'test', 'the end'))`)
     await hasty.stop()
     assert.ok((await readLog(fixture.store, fixture.system)).names.has(name), `${name} is in the store`)
     assert.equal(await fixture.ask(`select count(*) from pg_replication_slots where slot_name = 'tenfold_log' and not active`), '1')
+  })
+
+  test('a segment is closed in time; a server that stops does not wait until the store has all', async () => {
+    const hasty = fixture.receiver({ loseAtMostMs: 300 })
+    await until(() => hasty.isReceiving(), 'it receives')
+    const name = await fixture.ask(`select pg_walfile_name(pg_logical_emit_message(true, 'test', 'in time'))`)
+    await until(async () => (await readLog(fixture.store, fixture.system)).names.has(name), 'it is closed')
+    await hasty.stop()
+    const patient = fixture.receiver()
+    await until(() => patient.isReceiving(), 'it receives')
+    await fixture.ask(`select pg_logical_emit_message(true, 'test', 'not stored')`)
+    const began = performance.now()
+    await fixture.server.stop()
+    assert.ok(performance.now() - began < 10_000, `it took ${performance.now() - began} ms`)
+    await until(() => patient.state().fault !== undefined, 'it is told')
   })
 })
 

@@ -7,7 +7,7 @@ import { identify, lsnText, type NextTimeline, timelineHistory } from './log-str
 import { createProgress } from './progress.ts'
 import { readTimeline, type Reading } from './read-timeline.ts'
 import { assertReceivable, isRemoved, isTaken, receiveFault } from './receive-faults.ts'
-import { adminSession, currentTimeline, serverFacts } from './session.ts'
+import { adminSession, currentTimeline, leaveSession, serverFacts } from './session.ts'
 import { readySlot, type Slot } from './slot.ts'
 import { type SegmentStart, segmentStart, storedUpTo, timelineAt, type Way } from './start-place.ts'
 import type { BackupStore } from './store.ts'
@@ -46,6 +46,8 @@ export interface ReceiveOptions {
 const application = 'tenfold_archive'
 /** How often it is seen whether another process still reads, in milliseconds. */
 const asideMs = 2_000
+/** A server that takes longer for an answer hangs, in milliseconds. */
+const answerMs = 20_000
 
 export function createReceiver(options: ReceiveOptions): Receiver {
   const { clock, random } = options
@@ -72,7 +74,7 @@ export function createReceiver(options: ReceiveOptions): Receiver {
 
 /** Reads for as long as one connection lasts. Answers false where another process reads. */
 function following(options: ReceiveOptions, progress: Reading['progress'], leaving: AbortSignal): (primary: PostgresAddress) => Promise<boolean> {
-  const { store, onFault } = options
+  const { store, clock, onFault } = options
   let [noted, wasLost, holeAhead]: [string | undefined, boolean, boolean] = [undefined, false, false]
   /** What the server no longer has, though it was asked for: `stored`, what comes behind the store; `slot`, what its slot was to keep. */
   let removed: 'stored' | 'slot' | undefined
@@ -95,7 +97,7 @@ function following(options: ReceiveOptions, progress: Reading['progress'], leavi
   }
 
   return async (primary) => {
-    const admin = await adminSession(primary)
+    const admin = await adminSession(primary, undefined, { answerMs })
     let session: pg.Client | undefined
     try {
       const { system, segmentBytes } = await serverFacts(admin)
@@ -106,12 +108,16 @@ function following(options: ReceiveOptions, progress: Reading['progress'], leavi
       wasLost ||= slot.wasLost
       if (slot.isBusy) { await lookFromAside(admin, system, slot); return false }
       const at = session = await replicationSession(primary, application)
+      const answered = async <T>(answer: Promise<T>): Promise<T> => {
+        const cancel = clock.after(answerMs, () => { void at.end() }) // which ends what is waited for, too
+        return await answer.finally(cancel)
+      }
       const storeHistory = async (timeline: number) => {
-        const content = await timelineHistory(at, timeline)
+        const content = await answered(timelineHistory(at, timeline))
         await storeLogFile(store, system, historyName(timeline), content)
         return readHistory(content.toString('utf8'))
       }
-      const { timeline } = await identify(at)
+      const { timeline } = await answered(identify(at))
       const onStored = () => { if (holeAhead) { holeAhead = false; options.onHole() } }
       const reading: Reading = { ...options, primary, admin, session: at, system, progress, leaving, onStored }
       let place: SegmentStart | undefined = await beginning(system, { timeline, ancestors: timeline > 1 ? await storeHistory(timeline) : [] }, slot)
@@ -125,8 +131,8 @@ function following(options: ReceiveOptions, progress: Reading['progress'], leavi
       if (isRemoved(error)) removed = asked
       throw error
     } finally {
-      await session?.end()
-      await admin.end()
+      if (session) await leaveSession(session, clock)
+      await leaveSession(admin, clock)
     }
   }
 }

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { failed } from '../../base/index.ts'
+import { type Clock, failed } from '../../base/index.ts'
 import { type PostgresAddress, sessionOptions } from '../rig/base-backup.ts'
 
 /** What a backup says of the server that it is of. */
@@ -15,9 +15,9 @@ export interface ServerFacts {
 }
 
 /** A session for an operator: as whom `server` says, in that database. Errors: `backup`. */
-export async function adminSession(server: PostgresAddress, database?: string): Promise<pg.Client> {
+export async function adminSession(server: PostgresAddress, database?: string, { answerMs }: { /** How long an answer may take. */ answerMs?: number } = {}): Promise<pg.Client> {
   const { host, port } = server
-  const session = new pg.Client({ ...sessionOptions(server, database), options: '-c TimeZone=UTC -c statement_timeout=0', application_name: 'tenfold backup' })
+  const session = new pg.Client({ ...sessionOptions(server, database), ...answerMs === undefined ? {} : { query_timeout: answerMs }, options: '-c TimeZone=UTC -c statement_timeout=0', application_name: 'tenfold backup' })
   session.on('error', () => {}) // whoever waits for an answer gets it too
   try {
     await session.connect()
@@ -40,6 +40,14 @@ export async function serverFacts(session: pg.Client): Promise<ServerFacts> {
   if (facts.standby) throw failed('backup', 'The server is a standby: back up its primary.')
   if (facts.tablespaces !== '0') throw failed('backup', 'The database has tablespaces of its own, which a backup does not hold: move its tables to pg_default.')
   return { system: facts.system, version: facts.version.split(' ')[0] ?? '', major, segmentBytes: Number(facts.segment), nowMs: facts.now.getTime(), superuser: facts.superuser ?? 'postgres' }
+}
+
+/** Ends it; of a server that does not take leave within a second the connection is cut. */
+export async function leaveSession(session: pg.Client, clock: Clock): Promise<void> {
+  const ended = session.end().catch(() => { /* it was broken */ })
+  const over = new AbortController()
+  await Promise.race([ended, clock.sleep(1_000, over.signal)])
+  over.abort()
 }
 
 /** On which it writes now. */

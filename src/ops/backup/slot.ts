@@ -39,7 +39,7 @@ export async function readySlot(session: pg.Client, name: string, isLost = false
  * knows nothing of the primary's slots.) Errors: those of the server.
  */
 export async function keepSlot(standby: PostgresAddress, name: string, stored: string): Promise<void> {
-  const session = await adminSession(standby)
+  const session = await adminSession(standby, undefined, { answerMs: 5_000 })
   try {
     const { rows: [row] } = await session.query<Row>(question, [name])
     if (row?.active) return
