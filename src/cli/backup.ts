@@ -11,7 +11,8 @@ import { progressLine, readableBytes } from './progress.ts'
 import { columns } from './table.ts'
 
 export const backupCommand: LoneCommand = {
-  help: `tenfold backup               a full backup of the running database, or of one that is not running; readers and writers go on
+  help: `tenfold backup               a full backup of the running database, or of one of one's own that is not running; readers and writers go on.
+                             A server that the topology names, and a cluster of tenfold up --ha, have to run
 tenfold backup list          what the store has
 tenfold backup verify        reads all of it, and holds it against its checksums; exit code 1 when anything is wrong
 

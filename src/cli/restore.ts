@@ -11,7 +11,8 @@ import { progressLine, readableBytes } from './progress.ts'
 export const restoreCommand: LoneCommand = {
   help: `tenfold restore --to TIME --directory DIR: the database as it was at that moment, in a data directory of its own.
 Nothing that is there is ever touched: DIR is empty, or not there yet, or holds a restore that was killed. All that is fetched is
-held against its checksums. It says up to which transaction it came. Then TENFOLD_DATA=DIR tenfold start runs it.
+held against its checksums. It says up to which transaction it came. Then TENFOLD_DATA=DIR tenfold start runs it. A database of
+an older Postgres is restored by that version's programs (Debian's postgresql-N), and upgraded by tenfold topology upgrade.
 
 --to TIME        latest, or a moment with its zone, such as 2026-11-25T18:30:00Z
 --directory DIR  where to

@@ -82,9 +82,9 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
   }
 }
 
-/** Made by this process, which outlives the application. Errors: `usage`, `secret`. */
+/** Made by this process, which outlives the application. A trial of servers elsewhere on this machine does not write into their store. Errors: `usage`, `secret`. */
 async function backupsOf(topology: Topology<any>, highlyAvailable: boolean, data: DataDirectory, database: string): Promise<Backups | undefined> {
-  if (!topology.backup) return undefined
+  if (topology.stage !== 'single' || !topology.backup) return undefined
   const logs = createLogs({ level: 'warn' })
   return await (highlyAvailable ? prepareServerBackups(topology.backup, data, logs, database) : prepareBackups(topology.backup, data, logs))
 }

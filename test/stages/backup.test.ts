@@ -1,6 +1,6 @@
 /** A cluster that is backed up loses its primary, and then its machine: what was acknowledged before and after is there again. */
 import assert from 'node:assert/strict'
-import { readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import pg from 'pg'
@@ -57,6 +57,8 @@ test('a cluster loses its primary, and then its machine: a drill finds every tab
   const drill = JSON.parse(await said(directory, ['drill', 'restore', '--json'], environment)) as { same: boolean; tables: number; rpoSeconds: number }
   assert.ok(drill.same && drill.tables > 15 && drill.rpoSeconds < 30, JSON.stringify(drill))
   assert.match(await said(directory, ['backup', 'verify'], environment), /nothing is wrong\n$/)
+  const logs = await Promise.all((await readdir(join(directory, 'rig', 'logs'))).map((name) => readFile(join(directory, 'rig', 'logs', name), 'utf8')))
+  assert.deepEqual(logs.flatMap((log) => log.split('\n').filter((line) => /Dropped unknown replication slot 'tenfold_log/.test(line))), [])
   process.kill(stage.pid, 'SIGKILL')
   await until('what the killed rig ran is gone', async () => (await processesOf(directory)).length === 0)
   assert.match((await finished(await command(directory, ['backup'], { environment }))).stderr, /The cluster in .* does not run: tenfold up --ha with its --stage brings it up\./)

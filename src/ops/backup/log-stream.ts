@@ -32,8 +32,6 @@ export interface StreamOptions {
 
 /** How often it is told where we are, and for how long a server may say nothing that is not gone, in milliseconds. */
 const [tellMs, silentMs] = [1_000, 15_000]
-/** A server that shuts down first waits until all that it sent is stored, and asks for that again at each answer: so often within so many milliseconds. */
-const [pingsMax, pingsMs] = [3, 1_000]
 /** Where Postgres' clock begins, 2000-01-01, in milliseconds. */
 const epochMs = 946_684_800_000
 
@@ -71,7 +69,6 @@ export function streamLog({ session, slot, timeline, lsn, clock, onData, onBegun
   let [received, stored, isDone, isPaused] = [lsn, 0n, false, false]
   let heardAt = clock.monotonic()
   let next: NextTimeline | undefined
-  let pings: number[] = []
   const over = new AbortController()
   const tell = (wantsAnswer = false) => { if (!isDone) connection?.sendCopyFromChunk(statusMessage({ written: received, stored, nowMs: clock.now(), wantsAnswer })) }
   const finish = () => { if (!isDone) { isDone = true; connection?.endCopyFrom() } }
@@ -83,11 +80,7 @@ export function streamLog({ session, slot, timeline, lsn, clock, onData, onBegun
       received += BigInt(message.bytes.length)
       return
     }
-    if (!message.wantsAnswer) return
-    const now = clock.monotonic()
-    pings = [...pings.filter((at) => now - at < pingsMs), now]
-    if (pings.length >= pingsMax) finish() // it need not wait: the slot keeps what is not stored
-    else tell()
+    if (message.wantsAnswer) tell()
   }
   const beat = async () => {
     while (!over.signal.aborted) {

@@ -61,6 +61,7 @@ export async function readTimeline(reading: Reading, { timeline, lsn }: SegmentS
     },
   })
   const over = new AbortController()
+  // A server that shuts down ends the session by which it is seen to, and then waits until all that it sent is stored: it need not, since the slot keeps that.
   void seeTo(reading, over.signal, () => shipper.waiting()).catch((error: unknown) => { if (!over.signal.aborted) progress.tell('connection', receiveFault(error).message) }).finally(() => stream.end())
   try {
     return await stream.ended
