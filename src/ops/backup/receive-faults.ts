@@ -28,7 +28,7 @@ export function isTaken(error: unknown): boolean { return (error as { code?: str
 export function isRefused(error: unknown): boolean { return (error as { code?: string }).code === '42501' }
 
 /** The server has removed log that was asked for, or has given up what the slot was to keep. */
-export function isRemoved(error: unknown): boolean { return /requested WAL segment \S+ has already been removed|no longer get changes from replication slot|can(?:not|'t) access (?:invalidated )?replication slot|slot \S+ has been invalidated/i.test((error as Error).message) }
+export function isRemoved(error: unknown): boolean { return /requested WAL segment \S+ has already been removed|can no longer (?:get changes from|access) replication slot|cannot access (?:invalidated )?replication slot|slot \S+ has been invalidated/i.test((error as Error).message) }
 
 /** What would make receiving a harm, or vain. Answers what is to be told all the same. Errors: `backup`. */
 export async function assertReceivable(session: pg.Client, application: string): Promise<string | undefined> {

@@ -139,12 +139,16 @@ function following(options: ReceiveOptions, progress: Reading['progress'], leavi
 
 /** Another process reads; where that is another application's, or one with another store, nothing of it comes into ours. */
 function createLookFromAside({ slot: name, store }: ReceiveOptions, progress: Reading['progress']) {
-  let first: bigint | undefined
+  let [first, looked]: [bigint | undefined, bigint | undefined] = [undefined, undefined]
   return async (admin: pg.Client, system: string, { lsn }: Slot): Promise<void> => {
     const kept = segmentStart(lsn, progress.segmentBytes)
     first ??= kept
-    const before = segmentName(await currentTimeline(admin), Math.max(0, Number(kept / BigInt(progress.segmentBytes)) - 1), progress.segmentBytes)
-    const isVain = kept > first && (await store.list(walKey(system, before))).length === 0
-    progress.tell('connection', isVain ? `Another process reads the log by the slot ${name}, and ${before} did not come into ${store.name}: end it, or give both the same store.` : undefined)
+    if (kept === looked) return
+    const number = Math.max(0, Number(kept / BigInt(progress.segmentBytes)) - 1)
+    const names = Array.from({ length: await currentTimeline(admin) }, (_, earlier) => segmentName(earlier + 1, number, progress.segmentBytes)).toReversed()
+    let isStored = kept === first
+    for (const before of names) isStored ||= (await store.list(walKey(system, before))).length > 0
+    looked = kept
+    progress.tell('connection', isStored ? undefined : `Another process reads the log by the slot ${name}, and ${names[0]} did not come into ${store.name}: end it, or give both the same store.`)
   }
 }
