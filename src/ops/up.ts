@@ -73,7 +73,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
     signal.addEventListener('abort', () => { if (!isUp) void rig.down() })
     await rig.up()
     isUp = true
-    if (backups) closing.push(await backups.begin(engines.backedUp(), createMetrics()))
+    if (backups) closing.push(await backups.begin(engines.backedUp(), createMetrics()), () => rig.stop(application.name)) // what it commits last is stored, too
     signal.throwIfAborted()
     return { rig, down }
   } catch (error) {

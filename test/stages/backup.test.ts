@@ -59,8 +59,10 @@ test('a cluster loses its primary, and then its machine: a drill finds every tab
   assert.match(await said(directory, ['backup', 'verify'], environment), /nothing is wrong\n$/)
   const logs = await Promise.all((await readdir(join(directory, 'rig', 'logs'))).map((name) => readFile(join(directory, 'rig', 'logs', name), 'utf8')))
   assert.deepEqual(logs.flatMap((log) => log.split('\n').filter((line) => /Dropped unknown replication slot 'tenfold_log/.test(line))), [])
-  process.kill(stage.pid, 'SIGKILL')
-  await until('what the killed rig ran is gone', async () => (await processesOf(directory)).length === 0)
+  orders.push(await order(stage, token, product, 'last'))
+  process.kill(stage.pid, 'SIGTERM')
+  assert.equal((await finished(stage, 60_000)).code, 0, 'and it hands over the end of the log')
+  await until('what the rig ran is gone', async () => (await processesOf(directory)).length === 0)
   assert.match((await finished(await command(directory, ['backup'], { environment }))).stderr, /The cluster in .* does not run: tenfold up --ha with its --stage brings it up\./)
   await rm(directory, { recursive: true })
 
