@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { appendToFile, createFile, fileFault, replaceFile } from './private-files.ts'
+import { appendToFile, createFile, fileFault, makeDirectory, replaceFile } from './private-files.ts'
 
 describe('private files', () => {
   let directory = ''
@@ -33,6 +33,15 @@ describe('private files', () => {
     await assert.rejects(appendToFile(join(directory, 'other'), 'more'), { code: 'ELOOP' })
     await appendToFile(path, ' line')
     assert.equal(await readFile(path, 'utf8'), 'new line')
+  })
+
+  test('many make a directory, and what is above it, at once; below /proc none is made', async () => {
+    for (let round = 0; round < 20; round++) {
+      const paths = Array.from({ length: 8 }, (_, number) => join(directory, `deep-${round}`, `${number % 3}`, `${number}`))
+      await Promise.all(paths.map((path) => makeDirectory(path, 0o700)))
+      for (const path of paths) assert.ok((await stat(path)).isDirectory())
+    }
+    if (process.platform === 'linux') await assert.rejects(makeDirectory('/proc/nobody/nothing', 0o700), { code: 'ENOENT' })
   })
 
   test('what the operating system refuses becomes one sentence', () => {

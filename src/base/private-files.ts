@@ -64,18 +64,23 @@ export async function appendToFile(path: string, text: string): Promise<void> {
 
 /** Makes the directory and what is missing above it, each with that mode. Not Node's own `recursive`: below /proc it never ends. */
 export async function makeDirectory(path: string, mode: number): Promise<void> {
+  await makeWithin(path, mode, false)
+}
+
+/** `isRepeated`: what is above it was there already. Else somebody may just have made it. */
+async function makeWithin(path: string, mode: number, isRepeated: boolean): Promise<void> {
   try {
     await mkdir(path, { mode })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
-    if (code !== 'ENOENT' || dirname(path) === path || await isThere(dirname(path))) throw error
-    await makeDirectory(dirname(path), mode)
-    await makeDirectory(path, mode)
+    if (code !== 'ENOENT' || dirname(path) === path) throw error
+    const isThere = await stat(dirname(path)).then(() => true, () => false)
+    if (isThere && isRepeated) throw error
+    if (!isThere) await makeWithin(dirname(path), mode, false)
+    await makeWithin(path, mode, isThere)
   }
 }
-
-async function isThere(path: string): Promise<boolean> { return await stat(path).then(() => true, () => false) }
 
 /** Makes the names in a directory outlive a power cut. */
 export async function syncDirectory(path: string): Promise<void> {

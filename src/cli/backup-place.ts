@@ -11,7 +11,7 @@ export async function storeOf(option: string | boolean | undefined, place: Confi
 
 export async function storeOfTopology(topology: Topology<any>, name: '--to' | '--from', option?: string | boolean): Promise<BackupStore> {
   if (typeof option === 'string') return await openStore({ to: option })
-  const place = topology.stage === 'single' ? topology.backup : undefined
+  const place = topology.backup
   if (!place) throw failed('usage', `The topology names no store of backups: give it backup: { to: ... }, or say ${name} with a folder or s3://bucket/prefix.`)
   return await openStore(place)
 }

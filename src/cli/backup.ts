@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import { appDefinition } from '../app/index.ts'
 import { failed, systemRandom } from '../base/index.ts'
 import { createFileKeeper, listBackups, removeOld, takeBackup, verifyStore } from '../ops/index.ts'
-import { attachServer } from '../runtime/index.ts'
+import { attachServer, databaseName } from '../runtime/index.ts'
 import { storeOf, storeOfTopology } from './backup-place.ts'
 import type { Given, LoneCommand } from './command.ts'
 import { loadConfig } from './config.ts'
@@ -10,7 +11,8 @@ import { progressLine, readableBytes } from './progress.ts'
 import { columns } from './table.ts'
 
 export const backupCommand: LoneCommand = {
-  help: `tenfold backup               a full backup of the running database, or of one that is not running; readers and writers go on
+  help: `tenfold backup               a full backup of the running database, or of one of one's own that is not running; readers and writers go on.
+                             A server that the topology names, and a cluster of tenfold up --ha, have to run
 tenfold backup list          what the store has
 tenfold backup verify        reads all of it, and holds it against its checksums; exit code 1 when anything is wrong
 
@@ -32,14 +34,15 @@ tenfold backup verify        reads all of it, and holds it against its checksums
 
 async function make({ values, ...place }: Given): Promise<number> {
   const keep = keepOf(values['keep'])
-  const { topology } = await loadConfig(place)
+  const { app, topology } = await loadConfig(place)
   const store = await storeOfTopology(topology, '--to', values['to'])
-  const server = await attachServer(topology)
+  const [definition, home] = [appDefinition(app), databaseName(appDefinition(app))]
+  const server = await attachServer(definition, topology)
   const progress = progressLine('copied')
   try {
     const made = await interruptible(async (signal) => {
       await createFileKeeper(join(server.place, 'files'), store).pass() // whatever a row refers to was there before it
-      return await takeBackup({ server: server.address, store, random: systemRandom, signal, onProgress: progress.show })
+      return await takeBackup({ server: server.address, store, random: systemRandom, signal, ...server.database !== home && { database: { name: server.database, home } }, onProgress: progress.show })
     })
     progress.end()
     if (!made) return interruptedCode

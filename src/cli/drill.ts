@@ -1,8 +1,9 @@
 import { appDefinition } from '../app/index.ts'
-import { join, resolve } from 'node:path'
-import { failed, reasonOf, systemClock } from '../base/index.ts'
-import { adminSession, type BackupStore, createArchiver, type DrillReport, drillRestore, serverFacts } from '../ops/index.ts'
-import { type AttachedServer, attachServer, databaseName } from '../runtime/index.ts'
+import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { failed, reasonOf, systemClock, systemRandom } from '../base/index.ts'
+import { adminSession, type BackupStore, createArchiver, createReceiver, type DrillReport, drillRestore, serverFacts, slotName } from '../ops/index.ts'
+import { type AttachedServer, attachServer } from '../runtime/index.ts'
 import { storeOfTopology } from './backup-place.ts'
 import type { Command } from './command.ts'
 import { interruptedCode, interruptible } from './interrupt.ts'
@@ -23,13 +24,14 @@ Exit code 0 when every table was the same, 1 when one was not.
   async run({ app, topology }, { values, positionals: [what] }) {
     if (what !== 'restore') throw failed('usage', `There is no drill ${JSON.stringify(what)}: use restore.`)
     const store = await storeOfTopology(topology, '--from', values['from'])
-    const server = await attachServer(topology)
+    const server = await attachServer(appDefinition(app), topology)
     const progress = progressLine('fetched')
-    const archiving = server.isRunning ? undefined : archiveHere(server, store)
+    await mkdir(server.place, { recursive: true, mode: 0o711 })
+    const shipping = server.cluster === undefined ? await receiveHere(server, store) : server.isRunning ? undefined : archiveHere(server, server.cluster, store)
     try {
       let bytes = 0
       const report = await interruptible((signal) => drillRestore({
-        server: server.address, database: databaseName(appDefinition(app)), store, directory: resolve(typeof values['directory'] === 'string' ? values['directory'] : server.place, 'tenfold-drill'), signal,
+        server: server.address, database: server.database, store, directory: resolve(typeof values['directory'] === 'string' ? values['directory'] : server.place, 'tenfold-drill'), signal,
         onStatus: progress.say, onBytes: (more) => { progress.show(bytes += more) },
       }))
       progress.end()
@@ -38,20 +40,29 @@ Exit code 0 when every table was the same, 1 when one was not.
       return report.same ? 0 : 1
     } finally {
       progress.end()
-      await archiving?.close()
+      await shipping?.close()
       await server.close()
     }
   },
 }
 
+/** Where no application's process reads the log by its slot, nobody else stores it. Where there is no slot, nobody ever did, and none is left behind. */
+async function receiveHere({ address, database }: AttachedServer, store: BackupStore): Promise<{ close(): Promise<void> } | undefined> {
+  const [session, slot] = [await adminSession(address), slotName(database)]
+  const { rowCount } = await session.query('select from pg_replication_slots where slot_name = $1', [slot]).finally(() => session.end())
+  if (rowCount === 0) return undefined
+  const receiver = createReceiver({ server: async () => address, slot, store, loseAtMostMs: 60_000, clock: systemClock, random: systemRandom, onFault: (reason) => process.stderr.write(`  ${reason}\n`), onBegun() {}, onHole() {} })
+  return { close: () => receiver.stop() }
+}
+
 /** Where the application does not run, nobody else stores the log. */
-function archiveHere(server: AttachedServer, store: BackupStore): { close(): Promise<void> } {
+function archiveHere(server: AttachedServer, cluster: string, store: BackupStore): { close(): Promise<void> } {
   const stopping = new AbortController()
   const system = async () => {
     const session = await adminSession(server.address)
     return (await serverFacts(session).finally(() => session.end())).system
   }
-  const archiver = createArchiver({ cluster: join(server.directory, 'cluster'), store, system, clock: systemClock })
+  const archiver = createArchiver({ cluster, store, system, clock: systemClock })
   const run = async () => {
     while (!stopping.signal.aborted) {
       await archiver.pass().catch((error: unknown) => process.stderr.write(`  ${reasonOf(error)}\n`))
@@ -67,7 +78,7 @@ function inWords({ same, backup, lsn, rtoSeconds, rpoSeconds, tables, rows, segm
   return [
     `backup   ${backup}, and ${segments} segments of the log`,
     `RTO      ${rtoSeconds.toFixed(1)} s from nothing to a database that answers`,
-    `RPO      ${rpoSeconds.toFixed(1)} s would have been lost`,
+    Number.isNaN(rpoSeconds) ? 'RPO      unknown: the user of the backup may not see the age of the log (grant pg_monitor to it)' : `RPO      ${rpoSeconds.toFixed(1)} s would have been lost`,
     `compared ${tables} tables with ${rows} rows, at ${lsn}`,
     ...differences.map(({ table, running, restored }) => `  ${table} differs: running ${side(running)}; restored ${side(restored)}`),
     same ? 'every table is the same' : `${differences.length} of ${tables} tables are not the same: do not trust this backup`,

@@ -1,7 +1,7 @@
 import { access, readdir, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { failed, systemClock } from '../base/index.ts'
-import { planRestore, readTarget, recover, restoreFiles, settle } from '../ops/index.ts'
+import { findEngine, planRestore, readTarget, recover, restoreFiles, settle } from '../ops/index.ts'
 import { openDataDirectory } from '../runtime/index.ts'
 import { storeOf } from './backup-place.ts'
 import type { LoneCommand } from './command.ts'
@@ -11,7 +11,8 @@ import { progressLine, readableBytes } from './progress.ts'
 export const restoreCommand: LoneCommand = {
   help: `tenfold restore --to TIME --directory DIR: the database as it was at that moment, in a data directory of its own.
 Nothing that is there is ever touched: DIR is empty, or not there yet, or holds a restore that was killed. All that is fetched is
-held against its checksums. It says up to which transaction it came. Then TENFOLD_DATA=DIR tenfold start runs it.
+held against its checksums. It says up to which transaction it came. Then TENFOLD_DATA=DIR tenfold start runs it. A database of
+an older Postgres is restored by that version's programs (Debian's postgresql-N), and upgraded by tenfold topology upgrade.
 
 --to TIME        latest, or a moment with its zone, such as 2026-11-25T18:30:00Z
 --directory DIR  where to
@@ -41,7 +42,7 @@ held against its checksums. It says up to which transaction it came. Then TENFOL
         // before the database is whole: killed now, it is all done again
         const files = await restoreFiles(store, place.file('files'), (more) => { progress.show(bytes += more) })
         const recovered = await recover({ plan, directory: home, signal, onStatus: progress.say, onBytes: (more) => { progress.show(bytes += more, plan.backup.storedBytes) } })
-        await settle(recovered, home)
+        await settle(recovered, home, plan.backup.database)
         return { ...recovered, files }
       })
       progress.end()
@@ -52,7 +53,9 @@ held against its checksums. It says up to which transaction it came. Then TENFOL
       else {
         process.stdout.write(`${place.path} holds the database up to ${lastCommitAt ? `the transaction of ${lastCommitAt}` : `the end of the backup, ${plan.backup.endedAt}`} (${lsn}), on timeline ${on}\n`)
         process.stdout.write(`from the backup ${plan.backup.id}, ${readableBytes(bytes)}, ${segments} segments of the log and ${files} uploaded files, in ${seconds.toFixed(1)} s\n`)
-        process.stdout.write(`run it by TENFOLD_DATA=${place.path} tenfold start. The secret is in no backup: without a copy of the file secret there, or of what the topology refers to, all are signed out\n`)
+        const { major } = await findEngine()
+        const isOther = Number.parseInt(plan.backup.postgres, 10) !== major
+        process.stdout.write(`${isOther ? `bring it to Postgres ${major} by TENFOLD_DATA=${place.path} tenfold topology upgrade, and then ` : ''}run it by TENFOLD_DATA=${place.path} tenfold start. The secret is in no backup: without a copy of the file secret there, or of what the topology refers to, all are signed out\n`)
       }
       return 0
     } finally {

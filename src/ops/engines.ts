@@ -16,8 +16,8 @@ export interface Engines {
   areNew?(): Promise<boolean>
   /** They hold what they should: they are not made anew after this. */
   keep?(): Promise<void>
-  /** The server whose log is archived, once it runs; undefined where backups are not ours to make. */
-  backedUp?(): PostgresAddress
+  /** The server that is backed up, once it runs. */
+  backedUp(): PostgresAddress
 }
 
 export interface EnginesOptions {
@@ -36,6 +36,8 @@ export interface EnginesOptions {
   readonly highlyAvailable: boolean
   /** That its log goes into the store of backups. */
   readonly archive: PostgresOptions['archive']
+  /** By which the log of a cluster is received for that. */
+  readonly logSlot?: string | undefined
 }
 
 /** Of each process's pools. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { failed } from '../base/errors.ts'
 import { createFile, isMissing } from '../base/private-files.ts'
 import { systemRandom } from '../base/random.ts'
+import { connectionOf } from '../data/index.ts'
 import { commonOf, type Engines, type EnginesOptions, poolOf } from './engines.ts'
 import { endEtcdBefore, etcdComponent } from './rig/components/etcd.ts'
 import { endMemberBefore, memberComponent } from './rig/components/patroni.ts'
@@ -19,19 +20,22 @@ const coordinatorName = 'etcd'
 export function highlyAvailable(options: EnginesOptions, stage: 'split' | 'cached'): Engines {
   const { database, role, rigDirectory } = options
   let kept: Promise<ClusterPasswords> | undefined
+  let primary: string | undefined
   const passwords = () => kept ??= keptPasswords(rigDirectory)
   const coordinator = etcdComponent(coordinatorName)
   const replicas = stage === 'cached' ? members : []
   return {
-    components: [coordinator, ...members.map((name) => memberComponent(name, { coordinator: coordinator.name, database, passwords }))],
+    components: [coordinator, ...members.map((name) => memberComponent(name, { coordinator: coordinator.name, database, passwords, logSlot: options.logSlot }))],
     prepare: () => sweepHalfMade(rigDirectory),
     async secrets(addressOf) {
       const url = (user: string, password: string, hosts: readonly string[]) => `postgres://${user}:${encodeURIComponent(password)}@${hosts.join(',')}/${database}`
       const { superuser } = await passwords()
-      return { primary: url('postgres', superuser, members.map(addressOf)), ...Object.fromEntries(replicas.map((name) => [name, url(role.user, role.password, [addressOf(name)])])) }
+      primary = url('postgres', superuser, members.map(addressOf))
+      return { primary, ...Object.fromEntries(replicas.map((name) => [name, url(role.user, role.password, [addressOf(name)])])) }
     },
     areNew: () => isThere(beingMade(rigDirectory)),
     async keep() { await rm(beingMade(rigDirectory), { force: true }) },
+    backedUp: () => connectionOf(primary ?? '', 'data.primary'),
     topology: (fileOf) => ({
       ...commonOf(options, fileOf), stage,
       data: { engine: 'postgres', primary: fileOf('primary'), pool: poolOf, ...(replicas.length > 0 ? { replicas: replicas.map(fileOf) } : {}) },

@@ -1,12 +1,13 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, appDefinition } from '../app/index.ts'
-import { failed, systemClock } from '../base/index.ts'
+import { systemClock } from '../base/index.ts'
 import { replaceFile } from '../base/private-files.ts'
 import { connectionOf, findPrimary } from '../data/index.ts'
 import { createLogs, createMetrics } from '../observe/index.ts'
-import { applicationRole, assertStays, type Backups, databaseName, type DataDirectory, masterSecret, openDataDirectory, prepareBackups } from '../runtime/index.ts'
+import { applicationRole, assertStays, type Backups, databaseName, type DataDirectory, masterSecret, openDataDirectory, prepareBackups, prepareServerBackups } from '../runtime/index.ts'
 import { assertTopology, type Topology } from '../topology/index.ts'
+import { slotName } from './backup/index.ts'
 import { assertNothingForgotten } from './highly-available.ts'
 import { moveIntoCluster } from './move/into-cluster.ts'
 import type { Moved } from './move/move.ts'
@@ -69,9 +70,9 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
     await assertStays(data.path, { inCluster: highlyAvailable })
     await assertNothingForgotten({ highlyAvailable, postgresDirectory: data.file('postgres'), rigDirectory: directory })
     const secret = await masterSecret(data)
-    const backups = await backupsOf(topology, highlyAvailable, data)
+    const backups = await backupsOf(topology, highlyAvailable, data, databaseName(definition))
     if (backups) closing.push(() => backups.close()) // after the server, which hands over the end of its log when it leaves
-    const engines = enginesOf({ archive: backups?.archive ?? 'off', stage, topology, highlyAvailable, rigDirectory: directory, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
+    const engines = enginesOf({ archive: backups?.archive ?? 'off', logSlot: backups && slotName(databaseName(definition)), stage, topology, highlyAvailable, rigDirectory: directory, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
     const secretsDirectory = join(directory, 'secrets')
     const application = applicationComponent('application', {
       needs: engines.components.map(({ name }) => name), command: command(topologyFile(directory)), cwd: process.cwd(), ports: { web, ops },
@@ -90,8 +91,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
     signal.addEventListener('abort', () => { if (!isUp) void rig.down() })
     await rig.up()
     isUp = true
-    const backedUp = engines.backedUp?.()
-    if (backups && backedUp) closing.push(await backups.begin(backedUp, createMetrics()))
+    if (backups) closing.push(await backups.begin(engines.backedUp(), createMetrics()), () => rig.stop(application.name)) // what it commits last is stored, too
     signal.throwIfAborted()
     return { rig, moved, down }
   } catch (error) {
@@ -100,9 +100,9 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
   }
 }
 
-/** Made by this process, which outlives the application. Errors: `usage`, `secret`; `topology` where this version makes none. */
-async function backupsOf(topology: Topology<any>, highlyAvailable: boolean, data: DataDirectory): Promise<Backups | undefined> {
+/** Made by this process, which outlives the application. A trial of servers elsewhere on this machine does not write into their store. Errors: `usage`, `secret`. */
+async function backupsOf(topology: Topology<any>, highlyAvailable: boolean, data: DataDirectory, database: string): Promise<Backups | undefined> {
   if (topology.stage !== 'single' || !topology.backup) return undefined
-  if (highlyAvailable) throw failed('topology', 'backup is not there yet with --ha: leave it out, or go on without --ha.')
-  return await prepareBackups(topology.backup, data, createLogs({ level: 'warn' }))
+  const logs = createLogs({ level: 'warn' })
+  return await (highlyAvailable ? prepareServerBackups(topology.backup, data, logs, database) : prepareBackups(topology.backup, data, logs))
 }

@@ -19,13 +19,19 @@ async function noteIn(directory: string): Promise<Note | undefined> {
   return text === undefined ? undefined : JSON.parse(text) as Note
 }
 
+/** Whether the rows of that directory's application are in the cluster of `tenfold up --ha`. */
+export async function livesInCluster(directory: string): Promise<boolean> {
+  if ((await noteIn(directory))?.intoCluster) return true
+  return await isThere(join(directory, 'rig/member-1/postgres/PG_VERSION')) && !await isThere(join(directory, 'postgres/cluster/PG_VERSION'))
+}
+
 /** What goes on in a database that was moved away is lost there; so are rows that are in a cluster, and begun anew here. `inCluster`: who asks goes on in the cluster. Errors: `start`, where it is so. */
 export async function assertStays(directory: string, { inCluster = false } = {}): Promise<void> {
   const half = await halfUpgraded(directory)
   if (half !== undefined) throw failed('start', `An upgrade of the database in ${directory} was broken off just before its end (${half} is to take its place): run tenfold topology upgrade, which ends it.`)
   const note = await noteIn(directory)
   if (inCluster && (!note || note.intoCluster)) return
-  if (await isThere(join(directory, 'rig/member-1/postgres/PG_VERSION')) && !await isThere(join(directory, 'postgres/cluster/PG_VERSION'))) {
+  if (!note && await livesInCluster(directory)) {
     throw failed('start', `The rows of this application are in the cluster in ${join(directory, 'rig')}, and would be missed here: go on with tenfold up --ha, or set TENFOLD_DATA to another directory, where the application begins anew.`)
   }
   if (!note) return

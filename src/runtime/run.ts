@@ -11,10 +11,10 @@ import type { PostgresOptions } from '../ops/rig/postgres.ts'
 import { deadlineIn } from '../resilience/index.ts'
 import { assertTopology, type Topology } from '../topology/index.ts'
 import { startBackground } from './background.ts'
-import { prepareBackups } from './backups.ts'
+import { prepareBackups, prepareServerBackups } from './backups.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { type DataDirectory, lentDataDirectory, masterSecret, openDataDirectory, sharedDataDirectory } from './data-directory.ts'
-import { startEmbedded } from './embedded.ts'
+import { databaseName, startEmbedded } from './embedded.ts'
 import type { PostgresAddress } from './hold.ts'
 import { assertStays } from './moved.ts'
 import { assertPortFree } from './ports.ts'
@@ -78,7 +78,7 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   const logs = createLogs({ level: logLevel })
   const outside = await before?.({ directory: directory.path })
   if (outside) closing.push(() => outside.close())
-  const backups = topology.stage === 'single' && topology.backup && !held ? await prepareBackups(topology.backup, directory, logs) : undefined
+  const backups = held || !topology.backup ? undefined : topology.stage === 'single' ? await prepareBackups(topology.backup, directory, logs) : await prepareServerBackups(topology.backup, directory, logs, databaseName(app))
   if (backups) closing.push(() => backups.close())
   const database = await openDatabase(topology, { app, directory, secret, logs, status, held, signal, archive: backups?.archive ?? 'off' })
   closing.push(() => database.stop())
@@ -91,7 +91,7 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
   closing.push(() => engine.close())
   const version = await announceVersion(app, engine.platform)
   closing.push(() => version.stop())
-  if (backups && database.address) closing.push(await backups.begin(database.address, engine.platform.metrics))
+  if (backups) closing.push(await backups.begin(database.address, engine.platform.metrics))
   const call: Running['call'] = (procedure, input, more = {}) => callInside(engine, procedure, input, more.as ?? null)
   await prepare?.({ call: (...given) => { signal?.throwIfAborted(); return call(...given) } })
   signal?.throwIfAborted()
@@ -116,7 +116,7 @@ async function start(topology: Topology<any>, { host, ports, place, held, closin
 interface Opening { readonly app: AppDefinition; readonly directory: DataDirectory; readonly secret: Uint8Array; readonly logs: Logs; readonly status: (text: string) => void; readonly held: PostgresAddress | undefined; readonly signal: AbortSignal | undefined; readonly archive: PostgresOptions['archive'] }
 
 /** The database, migrated: this process's own, or the servers that the topology names. */
-async function openDatabase(topology: Topology<any>, { directory, signal, ...rest }: Opening): Promise<{ data: DataConfig; lost: Promise<Error>; /** Of one's own, as its superuser. */ address?: PostgresAddress; stop(): Promise<void> }> {
+async function openDatabase(topology: Topology<any>, { directory, signal, ...rest }: Opening): Promise<{ data: DataConfig; lost: Promise<Error>; /** As its superuser, or whoever may migrate. */ address: PostgresAddress; stop(): Promise<void> }> {
   if (topology.stage !== 'single') return await openServers(topology, rest)
   const { config, address, lost, stop } = await startEmbedded({ ...rest, directory: directory.file('postgres'), ...(signal ? { signal } : {}) })
   return { data: { databases: [config], pool: { max: 10, waitMs: 2_000 } }, address, lost, stop }

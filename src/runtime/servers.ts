@@ -21,10 +21,10 @@ async function serversOf({ data }: WiderTopology<any>, secret: Uint8Array): Prom
 }
 
 /** Migrates, and answers where everything is. Nothing is started: the servers are somebody else's to keep. Errors: `topology`, `secret`, `migration`. */
-export async function openServers(topology: WiderTopology<any>, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }): Promise<{ data: DataConfig; lost: Promise<Error>; stop(): Promise<void> }> {
+export async function openServers(topology: WiderTopology<any>, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }): Promise<{ data: DataConfig; /** As whoever may migrate. */ address: Connection; lost: Promise<Error>; stop(): Promise<void> }> {
   const servers = await reachServers(app, topology, secret)
   await migrateServers(app, servers, secret, { status, starting: true })
-  return { data: servers.data, lost: new Promise(() => {}), async stop() {} }
+  return { data: servers.data, address: servers.admin, lost: new Promise(() => {}), async stop() {} }
 }
 
 /** Servers that are what the topology takes them for. Errors: `topology`, `secret`. */

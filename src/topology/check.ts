@@ -30,7 +30,7 @@ export function topologyFaults(app: AppDefinition, topology: Topology): Fault[] 
     if (isTenfoldError(error)) return [...error.faults ?? []].map(({ path, message }) => ({ path: path.slice(1).replaceAll('/', '.') || 'topology', message }))
     throw error
   }
-  return [...commonFaults(app, topology), ...(topology.stage === 'single' ? singleFaults(topology) : widerFaults(app, topology))]
+  return [...commonFaults(app, topology), ...(topology.backup ? backupFaults(topology.backup) : []), ...(topology.stage === 'single' ? [] : widerFaults(app, topology))]
 }
 
 /** Errors: `topology`, with every fault. */
@@ -57,8 +57,6 @@ function commonFaults(app: AppDefinition, topology: Topology): Fault[] {
   if (tracing?.share !== undefined && !(tracing.share >= 0 && tracing.share <= 1)) faults.push({ path: 'tracing.share', message: `is ${tracing.share}: use a share from 0 to 1, such as 0.1` })
   return faults
 }
-
-function singleFaults({ backup }: Extract<Topology, { stage: 'single' }>): Fault[] { return backup ? backupFaults(backup) : [] }
 
 function backupFaults({ to, s3, every = '1d', loseAtMost = '60s', keep = 7 }: BackupPolicy): Fault[] {
   const faults: Fault[] = []

@@ -14,6 +14,13 @@ test('one process needs its pools, its lanes and what is kept for others', () =>
   assert.deepEqual(connectionNeeds(split({ replicas: ['env:R1', 'env:R2'] }, { web: { processes: 2 }, workers: { processes: 1 } })).map(({ path, needed }) => [path, needed]), [['data.primary', 3 * 22 + 5], ['data.replicas.0', 3 * 12 + 5], ['data.replicas.1', 3 * 12 + 5]])
 })
 
+test('backups take some of the primary\'s, and are checked at every stage', () => {
+  const backup = { to: '/mnt/backups' }
+  assert.deepEqual(connectionNeeds(split({ replicas: ['env:R1'] }, { web: { processes: 2 }, backup })).map(({ needed }) => needed), [2 * 22 + 3 + 2 + 5, 2 * 12 + 5])
+  assert.deepEqual(faultsOf(split({}, { backup })), [])
+  assert.deepEqual(faultsOf(split({}, { backup: { to: 'ftp://host' } })), ['backup.to is no store of backups: use a folder, or s3://bucket/prefix'])
+})
+
 test('ten processes of ten connections are more than a server takes; a pooler between makes them few', () => {
   const many = { web: { processes: { min: 2, max: 10, scaleOn: 'cpu' } } }
   assert.deepEqual(faultsOf(split({}, many)), ['data.primary would have 225 connections (10 processes x (2 pools x 10 and 2 lanes), 2 for migrations and operators, 3 kept for superusers) and takes 100: lower data.pool.max, put a pooler between (data.pooler), or raise the server\'s max_connections and data.connections'])

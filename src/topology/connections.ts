@@ -19,15 +19,19 @@ const lanes = 2
 /** A migration, and a look at what is wrong. */
 const operators = 2
 
+/** Of who stores the log and makes the backups; of each process that looks whether it still does. */
+const [keeper, looker] = [3, 1]
+
 /** For the primary, and for each replica. */
-export function connectionNeeds({ web, workers, data }: WiderTopology<any>): ConnectionNeed[] {
+export function connectionNeeds({ web, workers, data, backup }: WiderTopology<any>): ConnectionNeed[] {
   const { pool: { max }, pooler, replicas = [], connections: limit = connectionsUnlessTold } = data
   const processes = countOf(web) + (workers ? countOf(workers) : 0)
   const need = (path: string, pools: number, pooled: boolean): ConnectionNeed => {
     const size = pooler?.size ?? poolerSize
     const opened = pooled ? size + processes * lanes : processes * (pools * max + lanes)
     const sum = pooled ? `the pooler's ${size} and ${processes} processes x ${lanes} lanes` : `${processes} ${processes === 1 ? 'process' : 'processes'} x (${pools} pools x ${max} and ${lanes} lanes)`
-    return { path, needed: opened + operators + reserved, limit, sum: `${sum}, ${operators} for migrations and operators, ${reserved} kept for superusers` }
+    const backups = backup && path === 'data.primary' ? keeper + processes * looker : 0
+    return { path, needed: opened + backups + operators + reserved, limit, sum: `${sum}${backups > 0 ? `, ${backups} for backups` : ''}, ${operators} for migrations and operators, ${reserved} kept for superusers` }
   }
   return [
     need('data.primary', 2, pooler !== undefined),

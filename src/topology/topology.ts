@@ -40,6 +40,8 @@ interface Everywhere {
   readonly tracing?: { readonly endpoint: string; readonly share?: number }
   /** Origins that browsers may call from. */
   readonly cors?: readonly string[]
+  /** Not backed up unless told where to. */
+  readonly backup?: BackupPolicy
   /** Whether `GET /docs` shows the routes to people; true unless told. */
   readonly docs?: boolean
 }
@@ -49,8 +51,6 @@ export interface SingleTopology extends Everywhere {
   readonly stage: 'single'
   /** The data directory; `.tenfold` unless told. */
   readonly data?: string
-  /** Not backed up unless told where to. */
-  readonly backup?: BackupPolicy
 }
 
 /** Postgres on servers of its own. Where each is, with its password, is a secret: `postgres://user:password@host:5432/database`. */

@@ -18,7 +18,7 @@ const leaveMs = 40_000
 
 export interface Ended { readonly code: number | null; readonly signal: NodeJS.Signals | null }
 
-export interface ShopOptions { readonly environment?: Readonly<Record<string, string>>; readonly ports?: { readonly web: number; readonly ops: number }; /** Where what it says goes: to us, to a pipe that nobody reads any more, or to a full disk. */ readonly output?: 'read' | 'closed' | 'full'; /** Another application's folder, or its configuration in this repository; the shop's unless told. */ readonly folder?: string; readonly config?: string; /** What runs, in place of the command line: a file of this repository. */ readonly program?: string; /** What runs the command line, in place of Node. */ readonly executable?: string }
+export interface ShopOptions { readonly environment?: Readonly<Record<string, string>>; readonly ports?: { readonly web: number; readonly ops: number }; /** Where what it says goes: to us, to a pipe that nobody reads any more, or to a full disk. */ readonly output?: 'read' | 'closed' | 'full'; /** Another application's folder, or its configuration in this repository; the shop's unless told. */ readonly folder?: string; readonly config?: string; /** What runs, in place of the command line: a file of this repository. */ readonly program?: string; /** What runs the command line, in place of Node. */ readonly executable?: string; /** A file with another topology. */ readonly topology?: string }
 
 /** One command line on the shop, in a process group of its own, as a terminal gives it. */
 export interface Command {
@@ -51,7 +51,7 @@ export async function dataDirectory(context: Pick<TestContext, 'after'>, disk?: 
 export async function command(directory: string, args: readonly string[], options: ShopOptions = {}): Promise<Command> {
   const ports = options.ports ?? await freePorts()
   const full = options.output === 'full' ? openSync('/dev/full', 'w') : undefined
-  const line = options.program ? [options.program] : options.folder ? ['node_modules/tenfold/src/cli/main.js'] : ['src/cli/main.js', '--config', options.config ?? 'examples/shop/tenfold.config.ts']
+  const line = options.program ? [options.program] : options.folder ? ['node_modules/tenfold/src/cli/main.js'] : ['src/cli/main.js', '--config', options.config ?? 'examples/shop/tenfold.config.ts', ...options.topology ? ['--topology', options.topology] : []]
   const [executable, before] = options.executable ? [options.executable, []] : [process.execPath, ['--conditions=tenfold:src', ...line]]
   const child = spawn(executable, [...before, ...args], {
     cwd: options.folder ?? root, detached: true, stdio: ['ignore', full ?? 'pipe', full ?? 'pipe'],

@@ -45,7 +45,7 @@ test('a database of Postgres 15 becomes one of this version: killed on the way i
   const refused = await finished(await command(directory, ['start']))
   assert.match(refused.stderr, /was made by Postgres 15, and this is Postgres 18: run tenfold topology upgrade/)
   const nowhere = await finished(await command(directory, ['topology', 'upgrade', '--bin', '/nowhere']))
-  assert.deepEqual([nowhere.code, /whose programs are not in \/nowhere: install them/.test(nowhere.stderr)], [1, true])
+  assert.deepEqual([nowhere.code, /whose programs are not in \/nowhere: install them/.test(nowhere.stderr)], [1, true], nowhere.stderr)
   const first = await command(directory, ['topology', 'upgrade'])
   await until('some of it is copied', () => /\s5\/\d+/.test(first.stderr()))
   process.kill(first.pid, 'SIGKILL')

@@ -3,8 +3,6 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { signalProcess } from '../../src/base/process.ts'
-import type { ComponentStatus } from '../../src/ops/rig/keeper.ts'
 import { readSession } from '../../src/ops/rig/session.ts'
 import { assertBooks, stockOf, underWay } from '../process/books.ts'
 import { ask, customer, type Order, type Problem, products } from '../process/client.ts'
@@ -13,7 +11,7 @@ import { chance } from '../process/seed.ts'
 import { command, dataDirectory, finished, startShop, until } from '../process/shop.ts'
 import { openBook, type Wanted } from '../process/shopper.ts'
 import { lacks } from '../support/engines.ts'
-import { type Stage, startStage } from './stage.ts'
+import { killMember, named, type Stage, startStage } from './stage.ts'
 
 const [writers, readers] = [6, 3]
 /** How many orders are known before the primary dies, and how many more after it did. */
@@ -25,7 +23,6 @@ const errorsMsMax = 15_000
 interface Tally { readonly good: number[]; readonly bad: number[]; readonly codes: Set<string>; longestMs: number }
 
 const openTally = (): Tally => ({ good: [], bad: [], codes: new Set(), longestMs: 0 })
-const named = (rows: readonly ComponentStatus[], role: string) => rows.filter((row) => row.role === role).map(({ name }) => name)
 function asked(tally: Tally, at: number, isAnswered: boolean): void {
   if (isAnswered) return void tally.good.push(performance.now())
   tally.bad.push(at)
@@ -62,13 +59,6 @@ async function keepReading(stage: Stage, token: string, next: () => Order, signa
   }
   await Promise.all(Array.from({ length: readers }, one))
   return tally
-}
-
-/** Both at once: its Patroni and its Postgres. Answers when that was. */
-async function killMember(directory: string, name: string, rows: readonly ComponentStatus[]): Promise<number> {
-  const postmaster = Number((await readFile(join(directory, 'rig', name, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0])
-  for (const pid of [rows.find((row) => row.name === name)?.pid, postmaster]) signalProcess(pid as number, 'SIGKILL')
-  return performance.now()
 }
 
 async function untilReplica(directory: string, name: string): Promise<void> {

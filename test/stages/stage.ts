@@ -1,4 +1,7 @@
 /** A stage of an application, brought up as a user would. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { signalProcess } from '../../src/base/process.ts'
 import type { ComponentStatus } from '../../src/ops/rig/keeper.ts'
 import { type Command, command, finished, type ShopOptions, until } from '../process/shop.ts'
 
@@ -11,4 +14,13 @@ export async function startStage(directory: string, number: number, ports?: Shop
   await until(`stage ${number} is ready`, () => ended || /^ready /m.test(up.stdout()), 60_000)
   if (ended) throw new Error(`The stage ended before it was ready: ${up.stderr()}`)
   return { ...up, ps: async () => JSON.parse((await finished(await command(directory, ['ps', '--json'], options))).stdout) as ComponentStatus[] }
+}
+
+export function named(rows: readonly ComponentStatus[], role: string): string[] { return rows.filter((row) => row.role === role).map(({ name }) => name) }
+
+/** Both at once: its Patroni and its Postgres. Answers when that was. */
+export async function killMember(directory: string, name: string, rows: readonly ComponentStatus[]): Promise<number> {
+  const postmaster = Number((await readFile(join(directory, 'rig', name, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0])
+  for (const pid of [rows.find((row) => row.name === name)?.pid, postmaster]) signalProcess(pid as number, 'SIGKILL')
+  return performance.now()
 }

@@ -1,12 +1,15 @@
-/** A small database that archives into a folder, for the tests of this folder. */
+/** A small database whose log goes into a folder, by its archiver or by who receives it, for the tests of this folder. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { failed, systemClock, systemRandom } from '../../base/index.ts'
 import { waitFor } from '../../base/process.ts'
+import type { PostgresAddress } from '../rig/base-backup.ts'
 import { type PostgresServer, startPostgres } from '../rig/postgres.ts'
+import type { PostgresSettings } from '../rig/settings.ts'
 import { type Archiver, createArchiver } from './archiver.ts'
+import { createReceiver, type Receiver } from './receive.ts'
 import { folderStore } from './drivers/folder.ts'
 import type { BackupManifest } from './manifest.ts'
 import { planRestore, readTarget } from './plan.ts'
@@ -24,7 +27,12 @@ export interface Fixture {
   readonly server: PostgresServer
   readonly store: BackupStore
   readonly session: pg.Client
-  readonly archiver: Archiver
+  readonly archiver: Pick<Archiver, 'state'>
+  /** What it told. */
+  readonly told: string[]
+  receiver(more?: { store?: BackupStore; server?: () => Promise<PostgresAddress>; onHole?: () => void; loseAtMostMs?: number }): Receiver
+  /** Ends all that were made so far. */
+  stopReceiving(): Promise<void>
   readonly system: string
   /** One answer, as text. */
   ask(text: string, values?: unknown[]): Promise<string>
@@ -38,22 +46,31 @@ export interface Fixture {
   end(): Promise<void>
 }
 
-export async function startFixture(options: { store?: (parent: string) => BackupStore | Promise<BackupStore>; directory?: (parent: string) => string } = {}): Promise<Fixture> {
+export async function startFixture(options: { store?: (parent: string) => BackupStore | Promise<BackupStore>; directory?: (parent: string) => string; receives?: boolean; settings?: PostgresSettings } = {}): Promise<Fixture> {
   const parent = await mkdtemp(join(tmpdir(), 'tenfold-backup-'))
   const directory = options.directory?.(parent) ?? join(parent, 'postgres')
-  const server = await startPostgres({ directory, durable: false, settings, archive: { timeoutSeconds: 60 } })
+  const server = await startPostgres({ directory, durable: false, settings: { ...settings, ...options.settings }, archive: options.receives ? 'off' : { timeoutSeconds: 60 } })
   const store = await options.store?.(parent) ?? folderStore(join(parent, 'store'))
   const session = await adminSession(server)
   const { system } = await serverFacts(session)
-  const archiver = createArchiver({ cluster: join(directory, 'cluster'), store, clock: systemClock, system: async () => system })
+  const told: string[] = []
+  const receivers: Receiver[] = []
+  const receiver: Fixture['receiver'] = (more = {}) => {
+    const made = createReceiver({ server: async () => server, slot: 'tenfold_log', store, loseAtMostMs: 60_000, clock: systemClock, random: systemRandom, onFault: (reason) => told.push(reason), onBegun() {}, onHole() {}, ...more })
+    receivers.push(made)
+    return made
+  }
+  const archiver = options.receives ? receiver() : createArchiver({ cluster: join(directory, 'cluster'), store, clock: systemClock, system: async () => system })
   const stopping = new AbortController()
   const archiving = (async () => {
+    if (!('pass' in archiver)) return
     for (; !stopping.signal.aborted; await systemClock.sleep(20, stopping.signal)) await archiver.pass().catch(() => { /* told by its state */ })
   })()
   const first = async (client: pg.Client, text: string, values: unknown[] = []) => String((await client.query<unknown[]>(values.length > 0 ? { text, values, rowMode: 'array' } : { text, rowMode: 'array' })).rows?.[0]?.[0] ?? '')
   let restores = 0
   return {
-    parent, directory, server, store, session, archiver, system,
+    parent, directory, server, store, session, archiver, system, told, receiver,
+    async stopReceiving() { await Promise.all(receivers.map((one) => one.stop())) },
     ask: (text, values) => first(session, text, values),
     now: () => first(session, `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`),
     backup: async () => await takeBackup({ server, store, random: systemRandom }) as BackupManifest,
@@ -76,6 +93,7 @@ export async function startFixture(options: { store?: (parent: string) => Backup
       }
     },
     async end() {
+      await Promise.all(receivers.map((one) => one.stop()))
       await session.end()
       await server.stop()
       stopping.abort()

@@ -1,5 +1,5 @@
 import { access, rm } from 'node:fs/promises'
-import type pg from 'pg'
+import pg from 'pg'
 import { failed, systemClock } from '../../base/index.ts'
 import { lockFile } from '../../base/process-lock.ts'
 import { waitFor } from '../../base/process.ts'
@@ -9,6 +9,7 @@ import { type Difference, differences, fingerprints } from './fingerprint.ts'
 import { lastSegment, readLog } from './log.ts'
 import { takeMoment } from './moment.ts'
 import { planRestore } from './plan.ts'
+import { receiveFault } from './receive-faults.ts'
 import { recover } from './recover.ts'
 import { adminSession, currentTimeline, serverFacts } from './session.ts'
 import type { BackupStore } from './store.ts'
@@ -33,7 +34,7 @@ export interface DrillReport {
   readonly lsn: string
   /** From nothing to a database that answers. */
   readonly rtoSeconds: number
-  /** How much would have been lost, had the machine been lost when this was asked: the time since the newest log in the store. */
+  /** How much would have been lost, had the machine been lost when this was asked: the time since the newest log in the store; NaN where the server does not say. */
   readonly rpoSeconds: number
   readonly tables: number
   readonly rows: number
@@ -105,16 +106,17 @@ async function drill(options: DrillOptions): Promise<DrillReport> {
 
 /** The time since the newest segment in the store was closed. */
 async function lossSeconds(admin: pg.Client, store: BackupStore, system: string, timeline: number): Promise<number> {
-  const newest = lastSegment(await readLog(store, system), timeline)
+  const log = await readLog(store, system)
+  const newest = Array.from({ length: timeline }, (_, earlier) => lastSegment(log, timeline - earlier)).find((name) => name !== undefined) // just after a failover none of the new timeline is there
   if (!newest) throw failed('backup', `${store.name} holds no log of this database, so what came since the last backup would be lost: give the topology backup: { to: ... }, and start the application with it.`)
-  const { rows: [closed] } = await admin.query<{ seconds: number | null }>(`
-    select extract(epoch from clock_timestamp() - coalesce((pg_stat_file('pg_wal/' || $1, true)).modification, (select last_archived_time from pg_stat_archiver)))::float8 as seconds`, [newest])
+  const age = (closed: string) => admin.query<{ seconds: number | null }>(`select extract(epoch from clock_timestamp() - coalesce(${closed}, (select last_archived_time from pg_stat_archiver)))::float8 as seconds`)
+  const { rows: [closed] } = await age(`(select modification from pg_ls_waldir() where name = ${pg.escapeLiteral(newest)})`).catch((error: { code?: string }) => { if (error.code === '42501') return age('null::timestamptz'); throw error })
   return Math.max(0, closed?.seconds ?? Number.NaN)
 }
 
 async function untilArchived(admin: pg.Client, store: BackupStore, system: string, signal: AbortSignal | undefined): Promise<void> {
   const { rows: [at] } = await admin.query<{ name: string }>(`select pg_walfile_name(pg_logical_emit_message(true, 'tenfold', 'drill')) as name`)
-  await admin.query('select pg_switch_wal()')
+  await admin.query('select pg_switch_wal()').catch((error: unknown) => { throw receiveFault(error) })
   const key = walKey(system, at?.name ?? '')
   const there = await waitFor(async () => { signal?.throwIfAborted(); return (await store.list(key)).length > 0 || undefined }, { timeoutMs: archivedMs, everyMs: 100 })
   if (!there) throw failed('backup', `The log did not come into ${store.name} within ${archivedMs / 1000} s: see whether the application runs with backup in its topology, and what it says of archiving.`)

@@ -3,7 +3,7 @@ import { type Clock, milliseconds, type Random } from '../../base/index.ts'
 import type { BackupPolicy } from '../../topology/index.ts'
 import type { PostgresAddress } from '../rig/base-backup.ts'
 import { firstGap, leadsTo, readLog } from './log.ts'
-import { listBackups } from './manifest.ts'
+import { type BackupManifest, listBackups } from './manifest.ts'
 import { removeOld } from './retention.ts'
 import { adminSession, currentTimeline, serverFacts } from './session.ts'
 import type { BackupStore } from './store.ts'
@@ -13,6 +13,10 @@ import { takeBackup } from './take.ts'
 export interface Keeper {
   /** Writes a sign of life into the log, so that any moment can be asked for, and makes a backup when one is due. Errors: `backup`. */
   pass(): Promise<void>
+  /** For who makes none, since another process does: sees when the last was made. Errors: `backup`. */
+  look(): Promise<void>
+  /** The log in the store may have a hole: the next pass looks, rather than trust what is remembered. */
+  doubt(): void
   /** When the newest backup ended, in milliseconds since the epoch; undefined when none is known. */
   lastBackupAt(): number | undefined
 }
@@ -20,7 +24,10 @@ export interface Keeper {
 export interface KeeperOptions {
   readonly policy: BackupPolicy
   readonly store: BackupStore
-  readonly server: PostgresAddress
+  /** The primary, as it is now. */
+  readonly server: () => Promise<PostgresAddress>
+  /** The application's database, where it is not called as in a data directory of the application's own. */
+  readonly database?: BackupManifest['database']
   readonly clock: Clock
   readonly random: Random
   readonly signal: AbortSignal
@@ -32,15 +39,15 @@ const lookMs = 3_600_000
 /** A backup that failed may have copied all: the next try is not before so long, and twice as long each time, up to an hour; in milliseconds. */
 const pauseMs = 30_000
 
-export function createKeeper({ policy, store, server, clock, random, signal, onBackup }: KeeperOptions): Keeper {
+export function createKeeper({ policy, store, server, database, clock, random, signal, onBackup }: KeeperOptions): Keeper {
   const everyMs = milliseconds(policy.every ?? '1d')
   let last: number | undefined
   let lookedAt = -Infinity
   let [failures, notBefore] = [0, -Infinity]
-  const beat = async () => {
-    const session = await adminSession(server)
+  const ask = async (address: PostgresAddress, beats: boolean) => {
+    const session = await adminSession(address)
     try {
-      await session.query(`select pg_logical_emit_message(true, 'tenfold', 'alive')`)
+      if (beats) await session.query(`select pg_logical_emit_message(true, 'tenfold', 'alive')`)
       return await needed(session)
     } finally {
       await session.end()
@@ -55,12 +62,15 @@ export function createKeeper({ policy, store, server, clock, random, signal, onB
   }
   return {
     lastBackupAt: () => last,
+    async look() { await ask(await server(), false) },
+    doubt() { [lookedAt, notBefore] = [-Infinity, -Infinity] },
     async pass() {
-      const reason = await beat()
+      const address = await server()
+      const reason = await ask(address, true)
       if (reason === undefined || clock.monotonic() < notBefore) return
       failures++
       notBefore = clock.monotonic() + Math.min(3_600_000, pauseMs * 2 ** (failures - 1))
-      const made = await takeBackup({ server, store, random, signal, isDue: async (session) => (await whyDue(session, store, everyMs, clock.now())).reason !== undefined })
+      const made = await takeBackup({ server: address, store, random, signal, database, isDue: async (session) => (await whyDue(session, store, everyMs, clock.now())).reason !== undefined })
       ;[failures, notBefore] = [0, -Infinity]
       if (!made) return
       last = Date.parse(made.endedAt)

@@ -45,7 +45,7 @@ export function tipsOf(log: StoredLog, segmentBytes: number): Tip[] {
 export function timelineFor(store: BackupStore, log: StoredLog, backups: readonly BackupManifest[], wanted: number | undefined): number {
   if (wanted !== undefined) return wanted
   const tips = tipsOf(log, backups[0]?.segmentBytes ?? 2 ** 24)
-  if (tips.length > 1) throw failed('backup', `The log in ${store.name} went several ways, since a restored copy has run: ${tips.map(({ timeline, last }) => `timeline ${timeline} to ${last}`).join(', ')}. Say which by --timeline.`)
+  if (tips.length > 1) throw failed('backup', `The log in ${store.name} went several ways, since a restored copy has run, or a primary wrote on that had been deposed: ${tips.map(({ timeline, last }) => `timeline ${timeline} to ${last}`).join(', ')}. Say which by --timeline (after a failover the last).`)
   return tips[0]?.timeline ?? Math.max(1, ...backups.map(({ end }) => end.timeline))
 }
 

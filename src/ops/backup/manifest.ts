@@ -18,8 +18,10 @@ export interface BackupManifest {
   readonly system: string
   readonly postgres: string
   readonly tenfold: string
-  /** Who made it, and may do all in what is restored. */
+  /** Who may do all in what is restored. */
   readonly user: string
+  /** The application's database, where it is not called as in a data directory of the application's own (`home`), which a restore makes of it. */
+  readonly database?: { readonly name: string; readonly home: string }
   readonly segmentBytes: number
   /** ISO 8601, by the server's clock. What had been committed by `endedAt` is in it; nothing earlier can be restored from it. */
   readonly startedAt: string

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { failed, systemClock, systemRandom } from '../../base/index.ts'
-import type { PostgresAddress } from '../rig/base-backup.ts'
+import { type PostgresAddress, sessionOptions } from '../rig/base-backup.ts'
 import { adminSession } from './session.ts'
 
 /** A place in the log, and a session that sees just what had been committed before it. */
@@ -14,8 +14,7 @@ const patienceMs = 60_000
  * (PostgreSQL documentation, "Logical Decoding Concepts", "Exported Snapshots".) Errors: `backup`.
  */
 export async function takeMoment(server: PostgresAddress, database: string): Promise<Moment> {
-  const { host, port, user, password } = server
-  const options: pg.ClientConfig & { replication: string } = { host, port, user, password, database, replication: 'database', connectionTimeoutMillis: 10_000 }
+  const options: pg.ClientConfig & { replication: string } = { ...sessionOptions(server, database), replication: 'database' }
   const slots = new pg.Client(options)
   slots.on('error', () => {})
   const cancel = systemClock.after(patienceMs, () => { void slots.end() })

@@ -4,10 +4,11 @@ import pg from 'pg'
 import { failed, isTenfoldError, systemRandom, type TenfoldError } from '../../base/index.ts'
 import { replaceFile } from '../../base/private-files.ts'
 import { runCommand } from '../../base/process.ts'
+import { engineOf } from '../rig/binaries.ts'
 import { fillCluster, hasCluster, type Home, isHalfRestored, openHome } from '../rig/cluster.ts'
-import { launch, type PostgresServer } from '../rig/postgres.ts'
+import { launch, type PostgresServer, serverPath } from '../rig/postgres.ts'
 import type { PostgresSettings } from '../rig/settings.ts'
-import { nameFor } from '../rig/unprivileged.ts'
+import type { BackupManifest } from './manifest.ts'
 import type { Plan, Target } from './plan.ts'
 import { recoveryFolder, restoreCommand, serveLog } from './serve-log.ts'
 import { unpackBackup } from './unpack.ts'
@@ -48,8 +49,10 @@ const recoveryMs = 7 * 24 * 3_600_000
  */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
   const { plan, plan: { store, backup, log }, directory, signal, onStatus } = options
-  const home = await openHome(directory)
-  const served = await prepare(home, options).catch(async (error: unknown) => { await home.release(); throw error })
+  const opened = await openHome(directory)
+  const releasing = async (error: unknown) => { await opened.release(); throw error }
+  const home: Home = { ...opened, engine: await engineOf(Number.parseInt(backup.postgres, 10), { user: opened.user }).catch(releasing) }
+  const served = await prepare(home, options).catch(releasing)
   try {
     signal?.throwIfAborted()
     onStatus?.('Replaying the log')
@@ -63,7 +66,6 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   }
 
   async function prepare(of: Home, { durable = true, reserveBytes = 0, onBytes = () => {} }: RecoverOptions) {
-    if (String(backup.postgres).split('.')[0] !== String(of.engine.major)) throw failed('backup', `The backup ${backup.id} is of Postgres ${backup.postgres}, and this is Postgres ${of.engine.major}: restore it where that version is installed.`)
     if (await isHalfRestored(of)) await rm(of.cluster, { recursive: true, force: true })
     else if (await hasCluster(of)) throw failed('backup', `${of.directory} holds a database already, which a restore never touches: restore into an empty directory.`)
     await assertRoom(of.directory, backup.bytes * 1.1 + reserveBytes)
@@ -93,10 +95,10 @@ const hidden: PostgresSettings = { listen_addresses: '', unix_socket_directories
 async function recoverySettings(home: Home, { target, timeline }: Plan): Promise<PostgresSettings> {
   return {
     ...hidden,
-    hba_file: join(await nameFor(home.user, home.cluster), recoveryFolder, 'hba.conf'),
+    hba_file: join(await serverPath(home), recoveryFolder, 'hba.conf'),
     archive_mode: 'off', primary_conninfo: '', primary_slot_name: '', restore_command: restoreCommand,
     hot_standby: 'off', // the limits of the old server, which it would compare with these, are its own
-    max_slot_wal_keep_size: -1, ssl: 'off', shared_preload_libraries: '',
+    max_slot_wal_keep_size: -1, synchronous_standby_names: '', ssl: 'off', shared_preload_libraries: '',
     recovery_target_timeline: String(timeline), recovery_target_action: 'promote', ...targetSettings(target),
   }
 }
@@ -138,13 +140,15 @@ async function running(server: PostgresServer, home: Home, segments: () => numbe
   }
 }
 
-/** Gives the user `postgres`, whose password stood in no backup, a new one, and ends the server: what is left is a home like any other. */
-export async function settle({ connect, close }: Recovered, directory: string): Promise<void> {
+/** Gives the user `postgres`, whose password stood in no backup, a new one, calls the application's database as it is called here, and ends the server: what is left is a home like any other. */
+export async function settle({ connect, close }: Recovered, directory: string, database?: BackupManifest['database']): Promise<void> {
   const password = systemRandom.bytes(24).toString('base64url')
   try {
     const session = await connect('postgres')
     const { rowCount } = await session.query(`select from pg_roles where rolname = 'postgres'`)
     await session.query(`${rowCount === 0 ? 'create' : 'alter'} role postgres superuser login replication password ${pg.escapeLiteral(password)}`)
+    const { rowCount: taken } = await session.query('select from pg_database where datname = $1', [database?.home ?? ''])
+    if (database && taken === 0) await session.query(`alter database ${pg.escapeIdentifier(database.name)} rename to ${pg.escapeIdentifier(database.home)}`)
     await session.end()
     await replaceFile(join(directory, 'password'), `${password}\n`)
   } finally {

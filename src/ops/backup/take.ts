@@ -13,6 +13,7 @@ export interface TakeOptions {
   readonly server: PostgresAddress
   readonly store: BackupStore
   readonly random: Random
+  readonly database?: BackupManifest['database']
   /** Bytes of files that have come, and that the server expects. */
   readonly onProgress?: (bytes: number, expected: number) => void
   readonly signal?: AbortSignal
@@ -46,7 +47,7 @@ export async function takeBackup(options: TakeOptions): Promise<BackupManifest |
     await store.put(partKey(id, 'backup_manifest.zst'), await sealContent(made.manifest))
     const { nowMs: endedMs } = await serverFacts(session) // the lock was ours until here
     const manifest: BackupManifest = {
-      format: 1, id, system: facts.system, postgres: facts.version, tenfold, user: server.user, segmentBytes: facts.segmentBytes,
+      format: 1, id, system: facts.system, postgres: facts.version, tenfold, user: facts.superuser, ...options.database && { database: options.database }, segmentBytes: facts.segmentBytes,
       startedAt: new Date(facts.nowMs).toISOString(), endedAt: new Date(endedMs + 1).toISOString(), // a millisecond holds a thousand of the server's moments
       start: made.start, end: made.end, parts, bytes, storedBytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     }

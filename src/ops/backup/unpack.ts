@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -9,6 +9,7 @@ import { failed, isTenfoldError } from '../../base/index.ts'
 import { isMissing, replaceFile } from '../../base/private-files.ts'
 import type { SystemUser } from '../../base/process.ts'
 import { untar } from '../rig/base-backup.ts'
+import { includeLine } from '../rig/cluster.ts'
 import { type BackupManifest, partKey } from './manifest.ts'
 import type { BackupStore } from './store.ts'
 
@@ -50,11 +51,20 @@ export async function unpackBackup(store: BackupStore, backup: BackupManifest, d
   await completeConfiguration(directory, user)
 }
 
-/** Debian's servers keep their configuration elsewhere, and so it is in no backup. */
+const usual = { 'postgresql.conf': '', 'pg_hba.conf': 'host all all 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 scram-sha-256\n', 'pg_ident.conf': '' }
+
+/**
+ * Debian's servers keep their configuration elsewhere, and so it is in no backup. That of a server elsewhere speaks of another machine, such as of standbys for whom each commit would wait: it is set
+ * aside (`postgresql.conf.before`), and what is left is as of a database of our own.
+ */
 async function completeConfiguration(directory: string, user: SystemUser | undefined): Promise<void> {
-  const usual = { 'postgresql.conf': '', 'pg_hba.conf': 'host all all 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 scram-sha-256\n', 'pg_ident.conf': '' }
-  for (const [name, text] of Object.entries(usual)) {
-    const there = await readFile(join(directory, name)).then(() => true, (error: unknown) => { if (isMissing(error)) return false; throw error })
-    if (!there) await replaceFile(join(directory, name), text, { owner: user })
-  }
+  const settings = await textOf(join(directory, 'postgresql.conf'))
+  const isOurs = settings?.includes(includeLine) === true
+  const foreign = isOurs ? [] : [...Object.keys(usual), 'postgresql.auto.conf']
+  for (const name of foreign) if (await textOf(join(directory, name)) !== undefined) await rename(join(directory, name), join(directory, `${name}.before`))
+  for (const [name, text] of Object.entries(usual)) if (await textOf(join(directory, name)) === undefined) await replaceFile(join(directory, name), text, { owner: user })
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch((error: unknown) => { if (isMissing(error)) return undefined; throw error })
 }

@@ -28,6 +28,8 @@ export function segmentName(timeline: number, number: number, segmentBytes: numb
   return `${hex8(timeline)}${hex8(Math.floor(number / perHalf))}${hex8(number % perHalf)}`
 }
 
+export function historyName(timeline: number): string { return `${hex8(timeline)}.history` }
+
 export function segmentOf(timeline: number, lsn: string, segmentBytes: number): string {
   return segmentName(timeline, Number(parseLsn(lsn) / BigInt(segmentBytes)), segmentBytes)
 }

@@ -1,11 +1,11 @@
 import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../../app/index.ts'
-import { failed, resolveKey, systemClock } from '../../base/index.ts'
+import { resolveKey, systemClock } from '../../base/index.ts'
 import { syncDirectory } from '../../base/private-files.ts'
 import { assertStays, databaseName, type DataDirectory, halfUpgraded, masterSecret, migrateOn, openDataDirectory, wholeCopyFile } from '../../runtime/index.ts'
 import type { SingleTopology } from '../../topology/index.ts'
-import { type Engine, findEngine } from '../rig/binaries.ts'
+import { type Engine, engineOf, findEngine } from '../rig/binaries.ts'
 import { keepPassword, openHome } from '../rig/cluster.ts'
 import { launch, type PostgresServer, startPostgres } from '../rig/postgres.ts'
 import { type Moved, moveRows, type MoveOptions } from './move.ts'
@@ -51,7 +51,7 @@ type Copied = Moved & { readonly from: number }
 
 async function copy(app: AppDefinition, topology: SingleTopology, data: DataDirectory, { old, made, done, from, bin, status, onTable }: { old: string; made: string; done: string; from: number; bin: string | undefined; status: (text: string) => void } & Pick<MoveOptions, 'onTable'>): Promise<Copied> {
   const secret = topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(data)
-  const source = await startOld(old, await oldEngine(from, bin), status)
+  const source = await startOld(old, await engineOf(from, { bin }), status)
   try {
     const target = await startPostgres({ directory: made, onStatus: status })
     try {
@@ -69,11 +69,6 @@ async function copy(app: AppDefinition, topology: SingleTopology, data: DataDire
 }
 
 async function verified(file: string): Promise<Copied> { return JSON.parse(await readFile(file, 'utf8')) as Copied }
-
-async function oldEngine(major: number, bin = `/usr/lib/postgresql/${major}/bin`): Promise<Engine> {
-  if (!await isThere(join(bin, 'postgres'))) throw failed('start', `The database was made by Postgres ${major}, whose programs are not in ${bin}: install them (apt-get install postgresql-${major}), or name their folder by --bin.`)
-  return { bin, version: String(major), major }
-}
 
 async function startOld(directory: string, engine: Engine, status: (text: string) => void): Promise<PostgresServer> {
   const home = { ...await openHome(directory), engine }

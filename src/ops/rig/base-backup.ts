@@ -2,16 +2,23 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import pg from 'pg'
 import { failed } from '../../base/errors.ts'
+import { clientOptions, type Connection, inDatabase } from '../../data/index.ts'
 import { plainEnvironment, type SystemUser } from '../../base/process.ts'
 import { postgresFault } from './postgres-faults.ts'
 
-/** Where a primary answers, and as whom it lets replication in. */
-export interface PostgresAddress { readonly host: string; readonly port: number; readonly user: string; readonly password: string }
+/** Where a primary answers, and as whom it lets replication in. What a URL names is one, with all that the URL says beside: `?sslmode=verify-full`, several hosts, a database of its own. */
+export type PostgresAddress = Pick<Connection, 'host' | 'port' | 'user' | 'password' | 'connectionString' | 'hosts'> & Partial<Pick<Connection, 'database'>>
+
+/** How node-postgres gets there; its columns are read as node-postgres reads them. Undefined `database`: the one that the address names, or else `postgres`. */
+export function sessionOptions(server: PostgresAddress, database = server.database ?? 'postgres'): pg.ClientConfig {
+  const { types: _ours, ...options } = clientOptions(inDatabase({ ...server, database }, database))
+  return { ...options, connectionTimeoutMillis: 10_000 }
+}
 
 /** A session for commands of the replication protocol, which has no prepared statements. Errors: `start`, when the primary can't be reached. */
-export async function replicationSession(primary: PostgresAddress): Promise<pg.Client> {
-  const { host, port, user, password } = primary
-  const options: pg.ClientConfig & { replication: string } = { host, port, user, password, replication: 'true', connectionTimeoutMillis: 10_000 }
+export async function replicationSession(primary: PostgresAddress, name = 'tenfold'): Promise<pg.Client> {
+  const { host, port } = primary
+  const options: pg.ClientConfig & { replication: string } = { ...sessionOptions(primary), application_name: name, replication: 'true' }
   const session = new pg.Client(options)
   session.on('error', () => {}) // whoever waits for an answer gets it too
   try {

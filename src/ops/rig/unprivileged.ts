@@ -34,9 +34,12 @@ export async function reaches(user: SystemUser | undefined, path: string): Promi
 export async function nameFor(user: SystemUser | undefined, directory: string): Promise<string> {
   if (await reaches(user, directory)) return directory
   const { code } = await runCommand('/bin/sh', ['-c', 'test -r /proc/self/cwd/. && test -x /proc/self/cwd/.'], { user, cwd: directory })
-  if (code === 0) return '/proc/self/cwd'
+  if (code === 0) return workingDirectory
   throw failed('start', `Postgres refuses to run as root, and user ${user?.uid} may not enter ${directory}: run as an ordinary user, or set TENFOLD_DATA to a directory that all may enter.`)
 }
+
+/** What `nameFor` says where the only way leads by the working directory. */
+export const workingDirectory = '/proc/self/cwd'
 
 /** A new directory of that user alone, 0700: `path` itself, or with `ending: 'random'` one that begins so. Answers its path. */
 export async function makeDirectoryOf(user: SystemUser | undefined, path: string, options: { ending?: 'random' } = {}): Promise<string> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { etcdArguments } from './etcd.ts'
-import { clusterSettings, memberSettings } from './patroni-settings.ts'
+import { agreedSettings, clusterSettings, memberSettings } from './patroni-settings.ts'
 
 const passwords = { superuser: 'super-secret', replication: 'replica-secret', rest: 'rest-secret' }
-const settings = memberSettings({ scope: 'tenfold-1', name: 'member-1', etcd: '127.0.0.1:2379', port: 5001, restPort: 8001, postgres: { bin: '/pg/bin', major: 15 }, database: 'shop', passwords }) as typeof shape
+const settings = memberSettings({ scope: 'tenfold-1', name: 'member-1', etcd: '127.0.0.1:2379', port: 5001, restPort: 8001, postgres: { bin: '/pg/bin', major: 15 }, database: 'shop', passwords, logSlot: 'tenfold_log_shop' }) as typeof shape
 declare const shape: {
   scope: string; etcd3: { hosts: string }; restapi: { listen: string; connect_address: string; authentication: object }
   bootstrap: { dcs: typeof clusterSettings; initdb: unknown[]; post_init: string }
@@ -14,9 +14,14 @@ declare const shape: {
 test('nobody takes over who lacks what was acknowledged: a cluster is synchronous, from its first moment on', () => {
   const { synchronous_mode, synchronous_node_count, postgresql } = clusterSettings
   assert.deepEqual([synchronous_mode, synchronous_node_count, postgresql.parameters.synchronous_commit], [true, 1, 'on'])
-  assert.equal(settings.bootstrap.dcs, clusterSettings)
+  assert.deepEqual(settings.bootstrap.dcs, { ...clusterSettings, ignore_slots: [{ name: 'tenfold_log_shop', type: 'physical' }] })
   const own = settings.postgresql.parameters
   assert.deepEqual(['synchronous_commit', 'synchronous_standby_names', 'fsync'].filter((name) => name in own), [], 'no member says otherwise for itself')
+})
+
+test('the slot of the backups is nobody\'s to drop while there are some, and may hold up only so much log', () => {
+  assert.deepEqual(agreedSettings(undefined), { ...clusterSettings, ignore_slots: null })
+  assert.equal(clusterSettings.postgresql.parameters.max_slot_wal_keep_size, '2GB')
 })
 
 test('a lease outlives a loop and two tries; a deposed primary can be wound back', () => {
@@ -37,7 +42,7 @@ test('it is reached from this machine only, by a password that is never sent', (
 
 test('its database is made with it, and its rows sort as the embedded one\'s', () => {
   assert.match(settings.bootstrap.post_init, /^\/pg\/bin\/psql .*-c 'create database "shop"' -d$/)
-  const newer = memberSettings({ scope: 'tenfold-1', name: 'member-1', etcd: '127.0.0.1:2379', port: 1, restPort: 2, postgres: { bin: '/pg/bin', major: 18 }, database: 'shop', passwords }) as typeof shape
+  const newer = memberSettings({ scope: 'tenfold-1', name: 'member-1', etcd: '127.0.0.1:2379', port: 1, restPort: 2, postgres: { bin: '/pg/bin', major: 18 }, database: 'shop', passwords, logSlot: 'tenfold_log_shop' }) as typeof shape
   assert.ok(newer.bootstrap.initdb.some((option) => JSON.stringify(option) === '{"builtin-locale":"C.UTF-8"}'))
 })
 

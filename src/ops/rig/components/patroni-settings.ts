@@ -21,6 +21,8 @@ export interface MemberSettings {
   /** Made with the cluster. */
   readonly database: string
   readonly passwords: ClusterPasswords
+  /** By which the cluster's log is received; undefined: it is not. */
+  readonly logSlot: string | undefined
 }
 
 /** Patroni's user for itself, as it calls it. */
@@ -47,14 +49,22 @@ export const clusterSettings = {
   },
 } as const
 
+/**
+ * The same, with a slot that is not Patroni's to drop: who receives the log keeps it on each member, since before its version 3.2 a physical slot of Patroni's own is made anew at a failover, and what
+ * waited for the store is not kept. Without backups there is none.
+ */
+export function agreedSettings(logSlot: string | undefined): object {
+  return { ...clusterSettings, ignore_slots: logSlot === undefined ? null : [{ name: logSlot, type: 'physical' }] }
+}
+
 /** The configuration of one member, which Patroni reads as YAML: JSON is some. */
-export function memberSettings({ scope, name, etcd, port, restPort, postgres: { bin, major }, database, passwords }: MemberSettings): object {
+export function memberSettings({ scope, name, etcd, port, restPort, postgres: { bin, major }, database, passwords, logSlot }: MemberSettings): object {
   const [rest, server] = [`127.0.0.1:${restPort}`, `127.0.0.1:${port}`]
   return {
     scope, name, etcd3: { hosts: etcd }, watchdog: { mode: 'off' }, // a device of a whole machine; ours is the watcher (`memberComponent`)
     restapi: { listen: rest, connect_address: rest, authentication: { username: restUser, password: passwords.rest } },
     bootstrap: {
-      dcs: clusterSettings,
+      dcs: agreedSettings(logSlot),
       initdb: [{ encoding: 'UTF8' }, ...locale(major), { 'auth-host': 'scram-sha-256' }, { 'auth-local': 'scram-sha-256' }, 'data-checksums'],
       post_init: `${bin}/psql --no-psqlrc -v ON_ERROR_STOP=1 -c 'create database "${database}"' -d`, // Patroni adds where
     },

@@ -12,7 +12,7 @@ import { agree, isSettled, leaseHolder, memberNow } from '../patroni-rest.ts'
 import { programs, requireProgram } from '../programs.ts'
 import { type Supervised, supervise } from '../supervise.ts'
 import { nameFor, ordinaryUser } from '../unprivileged.ts'
-import { type ClusterPasswords, clusterSettings, dataName, memberSettings, restUser } from './patroni-settings.ts'
+import { agreedSettings, type ClusterPasswords, clusterSettings, dataName, memberSettings, restUser } from './patroni-settings.ts'
 
 export interface MemberOptions {
   /** The component where the members agree on who leads. */
@@ -20,6 +20,8 @@ export interface MemberOptions {
   readonly database: string
   /** The same for all members, at every start. */
   readonly passwords: () => Promise<ClusterPasswords>
+  /** By which the cluster's log is received; undefined: it is not. */
+  readonly logSlot?: string | undefined
 }
 
 /** A first start clones a whole database; how long it may take to leave; how often it is asked what it is now. In milliseconds. */
@@ -44,12 +46,12 @@ export function memberComponent(name: string, options: MemberOptions): Component
       place.signal.throwIfAborted()
       const postgres = await findFullPostgres(await madeBy(place.directory))
       const [port, restPort, passwords] = [await place.port(), await place.port('rest'), await options.passwords()]
-      const settings = memberSettings({ scope, name, etcd: place.addressOf(options.coordinator), port, restPort, postgres, database: options.database, passwords })
+      const settings = memberSettings({ scope, name, etcd: place.addressOf(options.coordinator), port, restPort, postgres, database: options.database, passwords, logSlot: options.logSlot })
       await replaceFile(file, `${JSON.stringify(settings, null, 2)}\n`, { owner: ordinaryUser() })
       const patroni = await launch(place, basename(file), scope)
       await replaceFile(pidFile, `${patroni.pid}\n`)
       const running = runningMember(patroni, { port, postgresPid, scope })
-      await untilSettled(running, place, { name, restPort, password: passwords.rest })
+      await untilSettled(running, place, { name, restPort, password: passwords.rest, agreed: agreedSettings(options.logSlot) })
       const member = { ...running, role: (await memberNow(restPort))?.role ?? 'replica' }
       void watch(member, restPort, place)
       return member
@@ -117,9 +119,9 @@ function runningMember(patroni: Supervised, { port, postgresPid, scope }: { port
  * Until it is part of a whole cluster whose members agree on what we say: whoever changed that, such as that they are synchronous, changed
  * it until now. Errors: `start`; it is then not running.
  */
-async function untilSettled(running: RunningComponent, place: ComponentPlace, { name, restPort, password }: { name: string; restPort: number; password: string }): Promise<void> {
+async function untilSettled(running: RunningComponent, place: ComponentPlace, { name, restPort, password, agreed }: { name: string; restPort: number; password: string; agreed: object }): Promise<void> {
   let [gone, isAgreed]: [string | undefined, boolean] = [undefined, false]
-  const isWhole = async () => (isAgreed ||= await agree(restPort, clusterSettings, { user: restUser, password })) && await isSettled(restPort, name)
+  const isWhole = async () => (isAgreed ||= await agree(restPort, agreed, { user: restUser, password })) && await isSettled(restPort, name)
   void running.ended.then((log) => { gone = log })
   const settled = await waitFor(async () => gone !== undefined || place.signal.aborted || await isWhole() || undefined, { timeoutMs: readyMs, everyMs: 100 })
   if (gone === undefined && !place.signal.aborted && settled) return
