@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../base/index.ts'
 import { createLagMarks } from './lag-marks.ts'
 import { lsnText, readMessage, statusMessage } from './log-stream.ts'
 import { receiveFault } from './receive-faults.ts'
@@ -31,7 +30,7 @@ test('a status says what was written and stored, when, and nothing of a replay',
 
 test('segments are whole, however the pieces fall', () => {
   for (const piece of [1, 3, 8, 11, 64]) {
-    const assembler = createAssembler({ timeline: 2, lsn: 0x1_0000_0000n - 16n, segmentBytes: 8, clock: systemClock })
+    const assembler = createAssembler({ timeline: 2, lsn: 0x1_0000_0000n - 16n, segmentBytes: 8 })
     const bytes = Buffer.from(Array.from({ length: 29 }, (_, index) => index))
     const made = Array.from({ length: Math.ceil(29 / piece) }, (_, index) => assembler.add(bytes.subarray(index * piece, (index + 1) * piece))).flat()
     assert.deepEqual(made.map(({ name, end, content }) => [name, end, content.join()]), [

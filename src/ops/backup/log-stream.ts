@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { type Clock, failed, parseLsn } from '../../base/index.ts'
+import { type Clock, failed } from '../../base/index.ts'
 
 /**
  * A server's log as it is written, by the streaming replication protocol. (PostgreSQL documentation, "Streaming Replication Protocol", START_REPLICATION.) Positions are byte offsets.
@@ -120,11 +120,11 @@ export function streamLog({ session, slot, timeline, lsn, clock, onData, onBegun
 
 export function lsnText(lsn: bigint): string { return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffff_ffffn).toString(16).toUpperCase()}` }
 
-/** What a session for replication says of its server. */
-export async function identify(session: pg.Client): Promise<{ readonly system: string; readonly timeline: number; readonly lsn: bigint }> {
-  const { rows: [found] } = await session.query<{ systemid: string; timeline: number | string; xlogpos: string }>('IDENTIFY_SYSTEM')
+/** On which timeline the server of a session for replication is. */
+export async function serverTimeline(session: pg.Client): Promise<number> {
+  const { rows: [found] } = await session.query<{ timeline: number | string }>('IDENTIFY_SYSTEM')
   if (!found) throw failed('internal', 'The server said nothing of itself.')
-  return { system: found.systemid, timeline: Number(found.timeline), lsn: parseLsn(found.xlogpos) }
+  return Number(found.timeline)
 }
 
 /** The file that tells from which timelines that one came. */

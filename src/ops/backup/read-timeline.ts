@@ -40,7 +40,7 @@ const heldMax = 2
 /** Reads one timeline from there on, into the store. Answers where the log goes on; undefined when the connection ended in good order. Errors: what the server or the network said. */
 export async function readTimeline(reading: Reading, { timeline, lsn }: SegmentStart): Promise<NextTimeline | undefined> {
   const { session, slot, store, system, progress, clock, random, onBegun, onStored } = reading
-  const assembler = createAssembler({ timeline, lsn, segmentBytes: progress.segmentBytes, clock })
+  const assembler = createAssembler({ timeline, lsn, segmentBytes: progress.segmentBytes })
   progress.marks.begin(lsn)
   const shipper = createShipper({ store, system, clock, random, onFault: (reason) => progress.tell('store', reason), onStored({ end }) {
     progress.storedFiles += 1

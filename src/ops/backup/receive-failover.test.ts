@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemClock } from '../../base/index.ts'
@@ -14,7 +15,7 @@ async function until(ask: () => boolean | Promise<boolean>, what: string): Promi
   assert.ok(await waitFor(async () => await ask() || undefined, { timeoutMs: 20_000, everyMs: 20 }), what)
 }
 
-test('the primary dies while its log is received: what was acknowledged before and after is in a restore, and its standby had kept what was not stored', async () => {
+test('the primary dies while the store fails: its standby had kept what was not stored, and what was acknowledged before and after is in a restore', async () => {
   const fixture = await startFixture({ receives: true })
   const { server, parent, store } = fixture
   await fixture.ask('create table numbers (number integer)')
@@ -32,14 +33,21 @@ test('the primary dies while its log is received: what was acknowledged before a
     await until(async () => await slotThere() !== undefined, 'the standby has the slot, too')
     await fixture.ask('insert into numbers select generate_series(1, 1000)')
     await fixture.archived()
-    await fixture.ask('insert into numbers select generate_series(1, 500)') // in the midst of a segment
+    await rename(store.name, `${store.name}-away`)
+    await writeFile(store.name, 'in the way')
+    for (let round = 0; round < 3; round++) { await fixture.ask('insert into numbers select generate_series(1, 100)'); await fixture.ask('select pg_switch_wal()') }
+    await fixture.ask('insert into numbers select generate_series(1, 200)') // in the midst of a segment
+    await fixture.ask('checkpoint')
     await until(async () => (await there.query(`select from numbers having count(*) = 1500`)).rowCount === 1, 'the standby has all')
+    await there.query('checkpoint') // by which it removes what nobody keeps
 
     signalProcess(server.pid, 'SIGKILL')
     await server.exited
     await there.query('select pg_promote()')
     await until(async () => (await there.query<{ is: boolean }>('select pg_is_in_recovery() as is')).rows[0]?.is === false, 'it is promoted')
     await there.query('insert into numbers select generate_series(1, 250)')
+    await rm(store.name)
+    await rename(`${store.name}-away`, store.name)
     await until(() => follower.isReceiving() && follower.state().fault === undefined, 'it goes on at the new primary')
     const { rows: [at] } = await there.query<{ name: string }>(`select pg_walfile_name(pg_logical_emit_message(true, 'test', 'more')) as name`)
     await there.query('select pg_switch_wal()')

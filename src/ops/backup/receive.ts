@@ -3,7 +3,7 @@ import { backoffMs, type Clock, parseLsn, type Random } from '../../base/index.t
 import { type PostgresAddress, replicationSession } from '../rig/base-backup.ts'
 import { type ArchiveState, storeLogFile } from './archiver.ts'
 import { readLog } from './log.ts'
-import { identify, lsnText, type NextTimeline, timelineHistory } from './log-stream.ts'
+import { lsnText, type NextTimeline, serverTimeline, timelineHistory } from './log-stream.ts'
 import { createProgress } from './progress.ts'
 import { readTimeline, type Reading } from './read-timeline.ts'
 import { assertReceivable, isRemoved, isTaken, receiveFault } from './receive-faults.ts'
@@ -117,7 +117,7 @@ function following(options: ReceiveOptions, progress: Reading['progress'], leavi
         await storeLogFile(store, system, historyName(timeline), content)
         return readHistory(content.toString('utf8'))
       }
-      const { timeline } = await answered(identify(at))
+      const timeline = await answered(serverTimeline(at))
       const onStored = () => { if (holeAhead) { holeAhead = false; options.onHole() } }
       const reading: Reading = { ...options, primary, admin, session: at, system, progress, leaving, onStored }
       let place: SegmentStart | undefined = await beginning(system, { timeline, ancestors: timeline > 1 ? await storeHistory(timeline) : [] }, slot)

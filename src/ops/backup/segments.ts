@@ -1,4 +1,3 @@
-import type { Clock } from '../../base/index.ts'
 import { segmentName } from './wal.ts'
 
 /** A whole segment of the log. */
@@ -13,19 +12,16 @@ export interface Segment {
 export interface Assembler {
   /** The segments that became whole by it. */
   add(bytes: Buffer): Segment[]
-  /** For how long there has been something of a segment that is not whole, in milliseconds; undefined: there is nothing. */
-  openMs(): number | undefined
 }
 
-export function createAssembler({ timeline, lsn, segmentBytes, clock }: { timeline: number; /** Where a segment begins. */ lsn: bigint; segmentBytes: number; clock: Clock }): Assembler {
+export function createAssembler({ timeline, lsn, segmentBytes }: { timeline: number; /** Where a segment begins. */ lsn: bigint; segmentBytes: number }): Assembler {
   let number = Number(lsn / BigInt(segmentBytes))
-  let [content, filled, since]: [Buffer | undefined, number, number] = [undefined, 0, 0]
+  let [content, filled]: [Buffer | undefined, number] = [undefined, 0]
   return {
-    openMs: () => content && clock.monotonic() - since,
     add(bytes) {
       const whole: Segment[] = []
       for (let from = 0; from < bytes.length;) {
-        if (!content) [content, filled, since] = [Buffer.allocUnsafe(segmentBytes), 0, clock.monotonic()]
+        if (!content) [content, filled] = [Buffer.allocUnsafe(segmentBytes), 0]
         const copied = bytes.copy(content, filled, from)
         filled += copied
         from += copied
