@@ -1,6 +1,6 @@
 import { type CommandContext, type FileRef, internals, type Internals } from '../app/index.ts'
 import { backoffMs, failed, fingerprint, isTenfoldError, overTheWire } from '../base/index.ts'
-import { isContention, isStalePlan, type Place, stalePlansMax, type Statement, type Transaction, writesOn } from '../data/index.ts'
+import { awaitsReplication, isContention, isStalePlan, type Place, stalePlansMax, type Statement, type Transaction, writesOn } from '../data/index.ts'
 import { emitStatement, state, type Stated } from '../events/index.ts'
 import { ask, type Asked, enqueueStatement } from '../jobs/index.ts'
 import { traceparentOf } from '../observe/index.ts'
@@ -43,6 +43,8 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
   }
 }
 
+const repeated: Statement = { name: 'tenfold_repeated', text: `select ${awaitsReplication}` }
+
 /** What a command states and asks for; written last in its transaction. */
 interface Said { readonly events: Stated[]; readonly jobs: Asked[] }
 
@@ -54,7 +56,8 @@ async function once(platform: Platform, call: Call, place: Place, rider: Rider |
   try {
     const recorded = call.record && await claim(transaction, bucket, call.record, fingerprint(call.input), platform.clock.now())
     if (recorded) {
-      await transaction.rollback()
+      // Whoever is told it is told what is safe: it waits for a standby as the first commit did, or should have.
+      await transaction.commit([repeated])
       // A repeat takes the position at which it read the record, not that of the first commit (DESIGN.md, "Positions").
       await platform.data.wrote(place.database, call.positions)
       return recorded.answer

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { failed } from '../base/index.ts'
 import { databaseFault } from './faults.ts'
 import { columnTypes } from './types.ts'
+import { heedWarnings, wasUnreplicated } from './unreplicated.ts'
 
 export interface Address { readonly host: string; readonly port: number }
 
@@ -57,6 +58,7 @@ function ignore(): void { /* its next statement says so */ }
 export function createPool(name: string, connection: Connection, options: PoolOptions, suspected: () => void = () => {}): ConnectionPool {
   const open = (to: Address) => {
     const made = new pg.Pool({ ...clientOptions({ ...connection, ...to }), max: options.max, connectionTimeoutMillis: options.waitMs, idleTimeoutMillis: 30_000, pipeline: true } as pg.PoolConfig)
+    made.on('connect', heedWarnings)
     made.on('error', () => { /* an idle connection that broke is replaced at the next take */ })
     return made
   }
@@ -69,7 +71,7 @@ export function createPool(name: string, connection: Connection, options: PoolOp
         const client = await pool.connect()
         // pg-pool listens only while a client is idle: one that breaks while it is lent out would end the process.
         client.on('error', ignore)
-        return { client, release: (broken = false) => { client.off('error', ignore); client.release(broken); if (broken) suspected() } }
+        return { client, release: (broken = false) => { client.off('error', ignore); client.release(broken || wasUnreplicated(client)); if (broken) suspected() } }
       } catch (error) {
         if (error instanceof Error && /timeout exceeded when trying to connect/.test(error.message)) {
           suspected()
