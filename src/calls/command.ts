@@ -27,13 +27,14 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
     const [place] = platform.data.places(call.procedure.shard, call.procedure.module, call.input)
     if (!place) throw failed('definition', `${call.procedure.name} has no place.`)
     for (let attempt = 0, stale = 0; ; attempt++) {
+      const { moves } = place.database
       try {
         return await once(platform, call, place, rider?.(call), attempt + stale)
       } catch (error) {
         // No fault of this transaction's, and each takes a stale connection out of use.
         if (isStalePlan(error) && stale++ < stalePlansMax) { attempt--; continue }
         // Its COMMIT was not sent: where another primary is found in time, it is done there.
-        if (isTenfoldError(error, 'database-unavailable') && await place.database.foundAgain(call.deadline.remainingMs())) { attempt--; call.deadline.check(call.procedure.name); continue }
+        if (isTenfoldError(error, 'database-unavailable') && await place.database.foundAgain(moves, call.deadline.remainingMs())) { attempt--; call.deadline.check(call.procedure.name); continue }
         if (!isContention(error)) throw error
         if (attempt + 1 >= attemptsMax) throw failed('contention', `${call.procedure.name} lost ${attemptsMax} times against concurrent changes of the same rows: try again; if this is usual, guard one update instead of reading first, and say isolation: 'read committed'.`, { cause: error, retryAfterMs: 1_000 })
         await platform.clock.sleep(backoffMs(platform.random, attempt, 4, 200))

@@ -9,7 +9,7 @@ import { sendable, type PoolOptions } from './pool.ts'
 import type { Sight } from './standing.ts'
 import type { Target } from './target.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
-import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly, unreplicated } from './faults.ts'
+import { databaseFault, deposed, isLostConnection, isStalePlan, isWriteInReadOnly, unreplicated } from './faults.ts'
 import { type Statement, Transaction, type TransactionOptions } from './transaction.ts'
 import { wasUnreplicated } from './unreplicated.ts'
 import type { QueryConfig, QueryResultRow } from 'pg'
@@ -107,6 +107,7 @@ export function createData(config: DataConfig, clock: Clock, metrics?: Metrics):
         return rows
       } catch (error) {
         release(isLostConnection(error) || isStalePlan(error))
+        if (isWriteInReadOnly(error)) { database.writer.suspect(); throw deposed(database.name, error) }
         throw databaseFault(error, database.name)
       }
     },

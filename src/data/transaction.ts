@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { failed } from '../base/index.ts'
 import { hold } from './burst.ts'
-import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly, unreplicated } from './faults.ts'
+import { databaseFault, deposed, isLostConnection, isStalePlan, isWriteInReadOnly, unreplicated } from './faults.ts'
 import { type ConnectionPool, sendable } from './pool.ts'
 import { wasUnreplicated } from './unreplicated.ts'
 
@@ -105,10 +105,9 @@ export class Transaction {
     throw databaseFault(failure, this.#pool.name)
   }
 
-  /** Its server was a primary when the connection was made. */
   #deposed(cause: unknown): Error {
     this.#pool.suspect()
-    return failed('database-unavailable', `The server of ${this.#pool.name} takes no writes any more: another is the primary, and is looked for.`, { cause, retryAfterMs: 1_000 })
+    return deposed(this.#pool.name, cause)
   }
 
   async rollback(): Promise<void> {
