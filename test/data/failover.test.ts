@@ -82,6 +82,11 @@ test('a promoted standby is found and followed, and one that was deposed is neve
   assert.deepEqual(await on(deposed, 'select value from tenfold.written order by value'), [{ value: 1 }])
   assert.equal((await on(two, 'select from tenfold.written')).length, 18)
 
+  // The clock of the primary before was ahead: the heartbeat goes on by this one's.
+  await on(two, `update tenfold.heartbeat set at = clock_timestamp() + interval '5 minutes'`)
+  await data.databaseOf(undefined).watch()
+  assert.deepEqual(await on(two, `select at < clock_timestamp() as past from tenfold.heartbeat`), [{ past: true }])
+
   // What was seen on the old timeline counts up to where it was left; behind that it is lost, and counted.
   const [left] = await on<{ timeline: number; left_at: string }>(two, 'select timeline, left_at::text from tenfold.left_timelines()')
   assert.equal(left?.timeline, 1)
