@@ -1,6 +1,6 @@
 import { type CommandContext, type FileRef, internals, type Internals } from '../app/index.ts'
 import { backoffMs, failed, fingerprint, isTenfoldError, overTheWire } from '../base/index.ts'
-import { isContention, isStalePlan, type Place, stalePlansMax, type Statement, type Transaction, writesOn } from '../data/index.ts'
+import { awaitsReplication, isContention, isStalePlan, type Place, stalePlansMax, type Statement, type Transaction, writesOn } from '../data/index.ts'
 import { emitStatement, state, type Stated } from '../events/index.ts'
 import { ask, type Asked, enqueueStatement } from '../jobs/index.ts'
 import { traceparentOf } from '../observe/index.ts'
@@ -27,13 +27,14 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
     const [place] = platform.data.places(call.procedure.shard, call.procedure.module, call.input)
     if (!place) throw failed('definition', `${call.procedure.name} has no place.`)
     for (let attempt = 0, stale = 0; ; attempt++) {
+      const { moves } = place.database
       try {
         return await once(platform, call, place, rider?.(call), attempt + stale)
       } catch (error) {
         // No fault of this transaction's, and each takes a stale connection out of use.
         if (isStalePlan(error) && stale++ < stalePlansMax) { attempt--; continue }
         // Its COMMIT was not sent: where another primary is found in time, it is done there.
-        if (isTenfoldError(error, 'database-unavailable') && await place.database.foundAgain(call.deadline.remainingMs())) { attempt--; call.deadline.check(call.procedure.name); continue }
+        if (isTenfoldError(error, 'database-unavailable') && await place.database.foundAgain(moves, call.deadline.remainingMs())) { attempt--; call.deadline.check(call.procedure.name); continue }
         if (!isContention(error)) throw error
         if (attempt + 1 >= attemptsMax) throw failed('contention', `${call.procedure.name} lost ${attemptsMax} times against concurrent changes of the same rows: try again; if this is usual, guard one update instead of reading first, and say isolation: 'read committed'.`, { cause: error, retryAfterMs: 1_000 })
         await platform.clock.sleep(backoffMs(platform.random, attempt, 4, 200))
@@ -42,6 +43,8 @@ export function transactional(platform: Platform, rider?: (call: Call) => Rider 
     }
   }
 }
+
+const repeated: Statement = { name: 'tenfold_repeated', text: `select ${awaitsReplication}` }
 
 /** What a command states and asks for; written last in its transaction. */
 interface Said { readonly events: Stated[]; readonly jobs: Asked[] }
@@ -54,7 +57,8 @@ async function once(platform: Platform, call: Call, place: Place, rider: Rider |
   try {
     const recorded = call.record && await claim(transaction, bucket, call.record, fingerprint(call.input), platform.clock.now())
     if (recorded) {
-      await transaction.rollback()
+      // Whoever is told it is told what is safe: it waits for a standby as the first commit did, or should have.
+      await transaction.commit([repeated])
       // A repeat takes the position at which it read the record, not that of the first commit (DESIGN.md, "Positions").
       await platform.data.wrote(place.database, call.positions)
       return recorded.answer

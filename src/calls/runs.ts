@@ -1,5 +1,5 @@
 import type { Caller } from '../app/index.ts'
-import type { Data, Database } from '../data/index.ts'
+import { awaitsReplication, type Data, type Database } from '../data/index.ts'
 import { type KeptRefusal, runColumns, type RunRow, takeOver } from '../jobs/index.ts'
 import { recordsKeptMs, type Run } from './run.ts'
 
@@ -26,8 +26,9 @@ export async function insertRun(data: Data, database: Database, run: NewRun): Pr
   return row
 }
 
+/** What has an answer is told when that is safe: a repeat waits for a standby as the commit did, or should have. */
 export async function findRun(data: Data, database: Database, bucket: number, id: string): Promise<RunRow | undefined> {
-  const [row] = await data.execute<RunRow & Record<string, unknown>>(database, { name: 'tenfold_run_find', text: `select ${runColumns} from tenfold.runs where bucket = $1 and id = $2`, values: [bucket, id] })
+  const [row] = await data.execute<RunRow & Record<string, unknown>>(database, { name: 'tenfold_run_find', text: `select ${runColumns}, case when state in ('done', 'undone', 'unfinished') then ${awaitsReplication} end as awaited from tenfold.runs where bucket = $1 and id = $2`, values: [bucket, id] })
   return row
 }
 

@@ -82,7 +82,7 @@ function develop(folder: string, args: readonly string[]): Development {
     try {
       if (current) await leave(current, leaveMs)
       if (application !== coming) return
-      answer = { address: (await database.hold(message.hold)).address }
+      answer = { address: (await database.hold(message.hold))?.address ?? null }
     } catch (error) {
       answer = { fault: reasonOf(error) }
     }
@@ -160,7 +160,7 @@ async function leave(application: Application, withinMs: number): Promise<void> 
   cancel()
 }
 
-/** The data directory that the configuration names, with its Postgres: the same until the configuration names another. */
+/** The data directory that the configuration names, with its Postgres: the same until the configuration names another, or servers elsewhere. */
 function holder(lost: (error: Error) => void) {
   let known: { place: string; held: Promise<Held> } | undefined
   const close = async () => {
@@ -170,8 +170,9 @@ function holder(lost: (error: Error) => void) {
   }
   return {
     close,
-    async hold(place: string): Promise<Held> {
+    async hold(place: string | null): Promise<Held | undefined> {
       if (known?.place !== place) await close()
+      if (place === null) return undefined
       if (known) return known.held
       const attempt = known = { place, held: holdDatabase(place, say) }
       attempt.held.then((held) => held.lost.then(lost), () => { if (known === attempt) known = undefined })

@@ -4,8 +4,8 @@ import { mayBeAlive } from '../base/process.ts'
 import type { PostgresAddress } from '../runtime/index.ts'
 
 /** What `tenfold dev` and the application that it runs say to each other. */
-export type FromApplication = { readonly hold: string } | { readonly ready: true }
-export type ToApplication = { readonly begin: true } | { readonly address: PostgresAddress } | { readonly fault: string }
+export type FromApplication = { /** Null: its topology names servers, and it needs no other. */ readonly hold: string | null } | { readonly ready: true }
+export type ToApplication = { readonly begin: true } | { readonly address: PostgresAddress | null } | { readonly fault: string }
 
 /** Names the process that supervises, so that none other is taken for it. */
 export const supervisorVariable = 'TENFOLD_SUPERVISOR'
@@ -14,8 +14,8 @@ export const supervisorVariable = 'TENFOLD_SUPERVISOR'
 export interface Supervisor {
   /** Resolves when the sources are to be loaded. */
   readonly begun: Promise<void>
-  /** Has the data directory held, and answers where its Postgres is; the application that ran before has left by then. */
-  hold(directory: string): Promise<PostgresAddress>
+  /** Has the data directory held, and answers where its Postgres is; nothing, where none is asked for. The application that ran before has left by then. */
+  hold(directory: string | undefined): Promise<PostgresAddress | undefined>
   ready(): void
   /** Runs `leave` when it is gone. */
   onGone(leave: () => void): void
@@ -37,18 +37,18 @@ function connected(): Supervisor | undefined {
   if (named !== process.ppid && mayBeAlive(named)) return undefined
   if (named !== process.ppid) throw failed('start', gone)
   const say = (message: FromApplication) => { if (process.connected) process.send?.(message, undefined, undefined, () => { /* it is gone, which is heard elsewhere */ }) }
-  const { promise: answered, resolve, reject } = Promise.withResolvers<PostgresAddress>()
+  const { promise: answered, resolve, reject } = Promise.withResolvers<PostgresAddress | undefined>()
   answered.catch(() => { /* told to who asked */ })
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   process.on('message', (message: ToApplication) => {
     if ('begin' in message) begin()
-    else if ('address' in message) resolve(message.address)
+    else if ('address' in message) resolve(message.address ?? undefined)
     else reject(failed('start', message.fault))
   })
   process.once('disconnect', () => reject(failed('start', gone)))
   return {
     begun,
-    hold(directory) { say({ hold: directory }); return answered },
+    hold(directory) { say({ hold: directory ?? null }); return answered },
     ready() {
       flushCompileCache() // for the next one: Node itself writes it down when a process ends
       say({ ready: true })

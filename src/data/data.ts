@@ -9,8 +9,9 @@ import { sendable, type PoolOptions } from './pool.ts'
 import type { Sight } from './standing.ts'
 import type { Target } from './target.ts'
 import { camelRows, createBatcher, knownStatement, type KnownStatement, valuesOf } from './statement.ts'
-import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly } from './faults.ts'
+import { databaseFault, deposed, isLostConnection, isStalePlan, isWriteInReadOnly, unreplicated } from './faults.ts'
 import { type Statement, Transaction, type TransactionOptions } from './transaction.ts'
+import { wasUnreplicated } from './unreplicated.ts'
 import type { QueryConfig, QueryResultRow } from 'pg'
 
 export interface DataConfig {
@@ -46,7 +47,7 @@ export interface Data {
   write(place: Place, options: WriteOptions): Promise<Transaction>
   /** Runs `work` in a transaction and commits it, or takes it back where it throws. */
   transact<T>(place: Place, options: WriteOptions, work: (transaction: Transaction) => Promise<T>): Promise<T>
-  /** One statement of the platform's own, in a transaction of its own. */
+  /** One statement of the platform's own, in a transaction of its own. Errors: as of a transaction's COMMIT, and the driver's. */
   execute<Row extends QueryResultRow = QueryResultRow>(database: Database, statement: Statement): Promise<Row[]>
   /** After a commit: from now on the caller reads what it wrote. */
   wrote(database: Database, positions: Positions): Promise<void>
@@ -101,10 +102,12 @@ export function createData(config: DataConfig, clock: Clock, metrics?: Metrics):
       const { client, release } = await database.writer.take()
       try {
         const { rows } = await client.query<Row>(sendable(database.writer, statement) as QueryConfig)
+        if (wasUnreplicated(client)) throw unreplicated(database.name)
         release()
         return rows
       } catch (error) {
         release(isLostConnection(error) || isStalePlan(error))
+        if (isWriteInReadOnly(error)) { database.writer.suspect(); throw deposed(database.name, error) }
         throw databaseFault(error, database.name)
       }
     },

@@ -43,8 +43,12 @@ export interface Database {
   reaches(replayed: Position, wanted: Position): boolean
   /** Whether a failover has lost what that position stands for. */
   isLost(position: Position): boolean
-  /** Where the servers of a cluster are being asked which of them is the primary now: whether one was found in that time. */
-  foundAgain(withinMs: number): Promise<boolean>
+  /** How often another server was found to be the primary. */
+  readonly moves: number
+  /** Whether one was since there were so many moves, or is in that time, where the servers of a cluster are just being asked. */
+  foundAgain(moves: number, withinMs: number): Promise<boolean>
+  /** Whether it must be watched: it has replicas, or is a cluster, whose primary may hang without a word. */
+  readonly isWatched: boolean
   /** Writes a heartbeat and hears where each replica stands. Never fails: what does not answer is taken out. */
   watch(): Promise<void>
   close(): Promise<void>
@@ -57,12 +61,9 @@ const [lagLimitMs, waitMs] = [500, 20]
 
 export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock: Clock, options: ReplicaOptions = {}): Database {
   const kind = config.hasPlatform ? 'ours' : 'plain'
-  const target = (name: string, connection: Connection, pooled: Connection | undefined, suspected?: () => void): Target => ({
-    pool: createPool(`${name} (reads)`, pooled ?? connection, pools, suspected),
-    lane: createLane((to) => clientOptions({ ...connection, ...to }, true), laneSize, (error) => { if (isLostConnection(error)) suspected?.(); return databaseFault(error, name) }),
-  })
-  const finder = createPrimaryFinder(config.primary, clock, (to) => { for (const one of [primary.pool, writer, primary.lane]) one.move(to) })
-  const primary = target(config.name, config.primary, config.pooler?.primary, finder.suspect)
+  let moves = 0
+  const finder = createPrimaryFinder(config.primary, clock, (to) => { moves++; for (const one of [primary.pool, writer, primary.lane]) one.move(to) })
+  const primary = createTarget(pools, config.name, config.primary, config.pooler?.primary, finder.suspect)
   const writer = createPool(`${config.name} (writes)`, config.pooler?.primary ?? config.primary, pools, finder.suspect)
   const [timelines, heartbeats] = [createTimelines(), createHeartbeats(clock)]
   let [timeline, system]: [number, string | undefined] = [1, undefined] // of timeline 1 nothing was left behind
@@ -93,7 +94,7 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
   })
   const replicas = config.replicas.map((connection, index) => {
     const name = `${config.name} replica ${index + 1}`
-    return createReplica({ name, database: config.name, target: target(name, connection, config.pooler?.replicas?.[index]), kind, clock, timelines, heartbeats, system: () => system, lagLimitMs: options.lagLimitMs ?? lagLimitMs })
+    return createReplica({ name, database: config.name, target: createTarget(pools, name, connection, config.pooler?.replicas?.[index]), kind, clock, timelines, heartbeats, system: () => system, lagLimitMs: options.lagLimitMs ?? lagLimitMs })
   })
   const beat = async () => {
     system ??= (await askStanding(primary.lane, kind, config.name, clock)).system
@@ -112,7 +113,9 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
   return {
     name: config.name, primary, writer, replicas, position, waitMs: options.waitMs ?? waitMs,
     isLost: timelines.isLost, reaches: timelines.reaches,
-    foundAgain: (withinMs) => finder.looking ? within(clock, withinMs, finder.looking).then(() => true, () => false) : Promise.resolve(false),
+    isWatched: replicas.length > 0 || (config.primary.hosts?.length ?? 0) > 1,
+    get moves() { return moves },
+    foundAgain: (since, withinMs) => moves > since ? Promise.resolve(true) : finder.looking ? within(clock, withinMs, finder.looking).then(() => true, () => false) : Promise.resolve(false),
     sightOf: (read, seen) => read === primary ? sight(seen) : (read as Replica).sight(seen),
     async watch() {
       // Without its primary a replica is asked all the same: it still serves. No beat is no lag.
@@ -122,6 +125,13 @@ export function createDatabase(config: DatabaseConfig, pools: PoolOptions, clock
       finder.close()
       await Promise.allSettled([writer.close(), ...[primary, ...replicas].flatMap(({ pool, lane }) => [pool.close(), lane.close()])])
     },
+  }
+}
+
+function createTarget(pools: PoolOptions, name: string, connection: Connection, pooled: Connection | undefined, suspected?: () => void): Target {
+  return {
+    pool: createPool(`${name} (reads)`, pooled ?? connection, pools, suspected),
+    lane: createLane((to) => clientOptions({ ...connection, ...to }, true), laneSize, (error) => { if (isLostConnection(error)) suspected?.(); return databaseFault(error, name) }),
   }
 }
 

@@ -54,6 +54,16 @@ export function isLostConnection(error: unknown): boolean {
   return (code !== undefined && socketCodes.has(code)) || /Connection terminated|connection error and is not queryable|Client was closed/i.test(error.message)
 }
 
+/** Its server was a primary when the connection was made: another is to be looked for. */
+export function deposed(database: string, cause: unknown): TenfoldError {
+  return failed('database-unavailable', `The server of ${database} takes no writes any more: another is the primary, and is looked for.`, { cause, retryAfterMs: 1_000 })
+}
+
+/** It is committed where it was sent, and may be nowhere else. */
+export function unreplicated(database: string): TenfoldError {
+  return failed('outcome-unknown', `A change was committed on ${database}, and the wait for its standby was cancelled: repeat the request with the same key to learn its outcome.`)
+}
+
 function lostDatabase(database: string, cause: unknown): TenfoldError {
   return failed('database-unavailable', `The database ${database} cannot be reached: try again shortly.`, { cause, retryAfterMs: 1_000 })
 }

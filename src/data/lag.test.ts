@@ -19,6 +19,19 @@ test('lag is the age of the first beat that is not there; an idle, or a dead, pr
   assert.equal(beats.lagMs(1_100), 0)
 })
 
+test('after a failover to a primary whose clock is minutes behind, lag is told at once by its beats', () => {
+  const clock = movableClock()
+  const beats = createHeartbeats(clock)
+  beats.heard(900_000)
+  clock.move(100)
+  beats.heard(600_000)
+  clock.move(700)
+  beats.heard(600_100)
+  assert.ok(Math.abs(beats.lagMs(900_000) - 700) < 50, 'who knows the old one only has none of the new')
+  assert.equal(beats.lagMs(600_100), 0)
+  assert.equal(beats.lagMs(600_200), 0, 'one of another process, not heard yet')
+})
+
 test('a replica is taken out when it is over its limit for so long, and comes back when it is within it as long', () => {
   const clock = movableClock()
   const lag = createLagJudge(clock, 500, 1_000)

@@ -12,6 +12,9 @@ export interface Heartbeats {
   lagMs(knownBeatAt: number): number
 }
 
+/** So much earlier than the one before, in milliseconds, a beat is by another clock: after a failover it is another machine's. */
+export const setbackMs = 1_000
+
 /** Ten a second for a minute: who is further behind than that is behind by a minute at least. */
 const beatsMax = 600
 
@@ -19,12 +22,14 @@ export function createHeartbeats(clock: Clock): Heartbeats {
   const beats: { at: number; heardAt: number }[] = []
   return {
     heard(at) {
-      if ((beats.at(-1)?.at ?? -Infinity) >= at) return
+      const last = beats.at(-1)?.at ?? -Infinity
+      if (last > at + setbackMs) beats.length = 0 // another primary, whose clock is behind
+      else if (last >= at) return
       beats.push({ at, heardAt: clock.monotonic() })
       if (beats.length > beatsMax) beats.shift()
     },
     lagMs(known) {
-      const missed = beats.find(({ at }) => at > known)
+      const missed = known > (beats.at(-1)?.at ?? Infinity) + setbackMs ? beats[0] : beats.find(({ at }) => at > known)
       return missed ? clock.monotonic() - missed.heardAt : 0
     },
   }

@@ -58,8 +58,9 @@ async function onFresh<T>(work: () => Promise<T>): Promise<T> {
 
 /** Once more where the primary was lost and another found: a read may be repeated. */
 async function onFound<T>(database: Database, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const { moves } = database
   try { return await work() } catch (error) {
-    if (!isTenfoldError(error, 'database-unavailable') || !await database.foundAgain(timeoutMs)) throw error
+    if (!isTenfoldError(error, 'database-unavailable') || !await database.foundAgain(moves, timeoutMs)) throw error
     return work()
   }
 }

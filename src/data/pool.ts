@@ -1,7 +1,9 @@
 import pg from 'pg'
 import { failed } from '../base/index.ts'
+import { cut } from './burst.ts'
 import { databaseFault } from './faults.ts'
 import { columnTypes } from './types.ts'
+import { heedWarnings, wasUnreplicated } from './unreplicated.ts'
 
 export interface Address { readonly host: string; readonly port: number }
 
@@ -24,8 +26,10 @@ export interface ConnectionPool {
   take(): Promise<{ client: pg.PoolClient; release: (broken?: boolean) => void }>
   /** Something is amiss with the server: whoever knows of others looks for one. */
   suspect(): void
-  /** From now on connections are made there; those that are open end as they come back. */
+  /** From now on connections are made there. Those that are open are cut: a server that hangs would keep whoever waits on one for as long as it does. */
   move(to: Address): void
+  /** Cuts its connections, for one that has fallen silent: what waits on them is lost, what comes next connects anew. */
+  reset(): void
   usage(): { used: number; available: number; waiting: number; max: number }
   close(): Promise<void>
 }
@@ -57,33 +61,45 @@ function ignore(): void { /* its next statement says so */ }
 export function createPool(name: string, connection: Connection, options: PoolOptions, suspected: () => void = () => {}): ConnectionPool {
   const open = (to: Address) => {
     const made = new pg.Pool({ ...clientOptions({ ...connection, ...to }), max: options.max, connectionTimeoutMillis: options.waitMs, idleTimeoutMillis: 30_000, pipeline: true } as pg.PoolConfig)
+    const connections = new Set<pg.PoolClient>()
+    made.on('connect', (client) => { connections.add(client); heedWarnings(client) })
+    made.on('remove', (client) => connections.delete(client))
     made.on('error', () => { /* an idle connection that broke is replaced at the next take */ })
-    return made
+    return { made, address: to, cutAll() { for (const client of connections) cut(client) } }
   }
-  let pool = open(connection)
-  const usage = () => ({ used: pool.totalCount - pool.idleCount, available: options.max - pool.totalCount + pool.idleCount, waiting: pool.waitingCount, max: options.max })
-  return {
-    name, usage, suspect: suspected, prepares: connection.pooled !== true,
-    async take() {
-      try {
-        const client = await pool.connect()
-        // pg-pool listens only while a client is idle: one that breaks while it is lent out would end the process.
-        client.on('error', ignore)
-        return { client, release: (broken = false) => { client.off('error', ignore); client.release(broken); if (broken) suspected() } }
-      } catch (error) {
-        if (error instanceof Error && /timeout exceeded when trying to connect/.test(error.message)) {
-          suspected()
-          throw failed('pool-exhausted', `No connection to ${name} became free in ${options.waitMs} ms: ${JSON.stringify(usage())}; shorten transactions, or raise the pool's max.`, { data: usage(), retryAfterMs: options.waitMs, cause: error })
-        }
+  let current = open(connection)
+  const move = (to: Address) => {
+    const before = current
+    current = open(to)
+    before.cutAll()
+    before.made.end().catch(() => { /* nobody waits for it */ })
+  }
+  const usage = () => {
+    const { totalCount, idleCount, waitingCount } = current.made
+    return { used: totalCount - idleCount, available: options.max - totalCount + idleCount, waiting: waitingCount, max: options.max }
+  }
+  /** One that was on its way when the pool moved is asked for once more, where it is now. */
+  const take = async (isLast = false): ReturnType<ConnectionPool['take']> => {
+    const from = current
+    try {
+      const client = await from.made.connect()
+      if (from !== current && !isLast) { client.release(true); return await take(true) }
+      // pg-pool listens only while a client is idle: one that breaks while it is lent out would end the process.
+      client.on('error', ignore)
+      return { client, release: (broken = false) => { client.off('error', ignore); client.release(broken || wasUnreplicated(client)); if (broken) suspected() } }
+    } catch (error) {
+      if (from !== current && !isLast) return await take(true)
+      if (error instanceof Error && /timeout exceeded when trying to connect/.test(error.message)) {
         suspected()
-        throw databaseFault(error, name)
+        throw failed('pool-exhausted', `No connection to ${name} became free in ${options.waitMs} ms: ${JSON.stringify(usage())}; shorten transactions, or raise the pool's max.`, { data: usage(), retryAfterMs: options.waitMs, cause: error })
       }
-    },
-    move(to) {
-      const before = pool
-      pool = open(to)
-      before.end().catch(() => { /* what it still lends out ends when it comes back */ })
-    },
-    close: () => pool.end(),
+      suspected()
+      throw databaseFault(error, name)
+    }
+  }
+  return {
+    name, usage, move, take: () => take(), suspect: suspected, prepares: connection.pooled !== true,
+    reset() { move(current.address) },
+    close: () => current.made.end(),
   }
 }

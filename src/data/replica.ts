@@ -73,7 +73,7 @@ export function createReplica({ name, database, target, kind, clock, timelines, 
   }
   const ask = joined(async () => {
     askedAt = clock.monotonic()
-    const cancel = clock.after(silentMs, () => { lost(); target.lane.reset() })
+    const cancel = clock.after(silentMs, () => { lost(); target.lane.reset(); target.pool.reset() })
     try { take(await askStanding(target.lane, kind, database, clock)) } catch { lost() } finally { cancel() }
   })
   /** Reads of one tick are told the same rows: what these say is worked out once. */

@@ -1,4 +1,5 @@
 import { type Clock, parseLsn, type Position } from '../base/index.ts'
+import { setbackMs } from './lag.ts'
 import type { Lane } from './lane.ts'
 import type { Statement } from './transaction.ts'
 
@@ -64,7 +65,8 @@ export async function askStanding(lane: Lane, kind: 'ours' | 'plain', database: 
 /** Of many processes one writes it, whichever comes first; all learn when it was written last, by the primary's clock, and what that clock says now. */
 const beat: Statement = {
   name: 'tenfold_beat',
-  text: `with beaten as (update tenfold.heartbeat set at = clock_timestamp() where at < clock_timestamp() - interval '90 ms' returning at)
+  // One from the future is of a primary before this one, whose clock was ahead: waited for, it would hide what lags for as long.
+  text: `with beaten as (update tenfold.heartbeat set at = clock_timestamp() where at not between clock_timestamp() - interval '90 ms' and clock_timestamp() + interval '${setbackMs} ms' returning at)
     select extract(epoch from coalesce((select at from beaten), (select at from tenfold.heartbeat))) * 1000 as at, extract(epoch from clock_timestamp()) * 1000 as now`,
 }
 export const beatStatement = beat

@@ -1,8 +1,9 @@
 import type pg from 'pg'
 import { failed } from '../base/index.ts'
 import { hold } from './burst.ts'
-import { databaseFault, isLostConnection, isStalePlan, isWriteInReadOnly } from './faults.ts'
+import { databaseFault, deposed, isLostConnection, isStalePlan, isWriteInReadOnly, unreplicated } from './faults.ts'
 import { type ConnectionPool, sendable } from './pool.ts'
+import { wasUnreplicated } from './unreplicated.ts'
 
 export interface Statement { readonly text: string; readonly values?: readonly unknown[]; /** Prepared under this name, once for each connection. */ readonly name?: string }
 
@@ -76,7 +77,7 @@ export class Transaction {
 
   /**
    * Sends the last statements and COMMIT in one burst. COMMIT is never cancelled. Errors: contention as the driver's own error;
-   * `outcome-unknown` when the connection broke after COMMIT was sent.
+   * `outcome-unknown` when the connection broke after COMMIT was sent, or the server did not wait for its standby.
    */
   async commit(last: readonly Statement[] = []): Promise<pg.QueryResult[]> {
     this.#ended = true
@@ -91,6 +92,7 @@ export class Transaction {
     ended?.(failure)
     if (done?.status === 'fulfilled' && done.value.command === 'COMMIT') {
       this.#release()
+      if (wasUnreplicated(this.#client)) throw unreplicated(this.#pool.name)
       return outcomes.slice(0, last.length).map((outcome) => (outcome as PromiseFulfilledResult<pg.QueryResult>).value)
     }
     if (done?.status === 'rejected' && isLostConnection(done.reason)) {
@@ -103,10 +105,9 @@ export class Transaction {
     throw databaseFault(failure, this.#pool.name)
   }
 
-  /** Its server was a primary when the connection was made. */
   #deposed(cause: unknown): Error {
     this.#pool.suspect()
-    return failed('database-unavailable', `The server of ${this.#pool.name} takes no writes any more: another is the primary, and is looked for.`, { cause, retryAfterMs: 1_000 })
+    return deposed(this.#pool.name, cause)
   }
 
   async rollback(): Promise<void> {

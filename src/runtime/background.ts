@@ -17,7 +17,7 @@ export function startBackground(engine: Engine): { stop(): Promise<void> } {
   const relays = data.databases.map((database) => loop('the relay', everyMs.relay, () => relay(engine.relay, database)))
   const workers = data.databases.map((database) => loop('the worker', everyMs.work, () => worker.pass(database)))
   const others: Loop[] = [
-    ...data.databases.filter(({ replicas }) => replicas.length > 0).map((database) => loop('watching the replicas', everyMs.watch, async () => { await database.watch(); return false })),
+    ...data.databases.filter(({ isWatched }) => isWatched).map((database) => loop('watching the servers', everyMs.watch, async () => { await database.watch(); return false })),
     loop('the schedule', everyMs.schedule, () => enqueueScheduled(data, clock, jobs)),
     loop('the sweep', everyMs.sweep, () => sweep(engine)),
     ...(engine.authenticator ? [loop('reading revoked tokens', everyMs.revoked, async () => { await engine.authenticator?.refreshRevoked(); return false })] : []),

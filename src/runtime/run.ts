@@ -28,8 +28,8 @@ export interface RunOptions {
   readonly logLevel?: LogLevel
   /** Runs once the data directory is ours, before anything is started in it: such as what plays the world outside. Closed last. */
   readonly before?: (place: { readonly directory: string }) => Promise<{ close(): Promise<void> }>
-  /** Asked first, where another process holds the data directory, runs its Postgres, and starts us anew when we have left: then nobody is asked to go first. */
-  readonly hold?: (directory: string) => Promise<PostgresAddress>
+  /** Asked first, where another process holds the data directory, runs its Postgres, and starts us anew when we have left: then nobody is asked to go first. No directory: the topology names servers, and no Postgres is needed beside them. */
+  readonly hold?: (directory: string | undefined) => Promise<PostgresAddress | undefined>
   /** In development: told, once for each place, of a statement that one request sends again and again (N+1). */
   readonly onRepeated?: (text: string) => void
   /** Aborted: the start goes no further, and leaves nothing running and nothing half made. */
@@ -53,7 +53,7 @@ export async function run(app: App<any, any, any>, topology: Topology<any>, opti
   const definition = appDefinition(app)
   assertTopology(definition, topology)
   const place = resolve((topology.stage === 'single' ? topology.data : topology.directory) ?? '.tenfold')
-  const held = await options.hold?.(place)
+  const held = await options.hold?.(topology.stage === 'single' ? place : undefined)
   const { host, ports } = { host: topology.host ?? '127.0.0.1', ports: topology.ports ?? { web: 3000, ops: 3001 } }
   await assertPortFree(host, ports.web, 'PORT')
   await assertPortFree(host, ports.ops, 'OPS_PORT')

@@ -12,6 +12,8 @@ import { connectionOf, createData, type Data, findPrimary, migrate } from '../..
 import { createMetrics } from '../../src/observe/index.ts'
 import { type PostgresServer, startPostgres } from '../../src/ops/rig/postgres.ts'
 import { startStandby } from '../../src/ops/rig/standby.ts'
+import { within } from '../process/shop.ts'
+import { freeze } from '../support/frozen.ts'
 
 const application = { user: 'tenfold_app', password: 'tenfold' }
 const database = 'failover'
@@ -23,7 +25,7 @@ async function on<T>(server: PostgresServer, text: string): Promise<T[]> {
 }
 
 /** A primary and a standby of it, and what a process has of both. */
-async function cluster(context: TestContext) {
+async function cluster(context: TestContext, { replicas = true } = {}) {
   const root = await mkdtemp(join(tmpdir(), 'tenfold-failover-'))
   const servers: PostgresServer[] = []
   context.after(async () => {
@@ -39,7 +41,7 @@ async function cluster(context: TestContext) {
   const hosts = [one, two].map(({ host, port }) => ({ host, port }))
   const place = { host: one.host, port: one.port, ...application, database }
   const metrics = createMetrics()
-  const data = createData({ databases: [{ name: database, primary: { ...place, hosts }, replicas: hosts.map((host) => ({ ...place, ...host })), hasPlatform: true }], pool: { max: 4, waitMs: 2_000 } }, systemClock, metrics)
+  const data = createData({ databases: [{ name: database, primary: { ...place, hosts }, replicas: replicas ? hosts.map((host) => ({ ...place, ...host })) : [], hasPlatform: true }], pool: { max: 4, waitMs: 2_000 } }, systemClock, metrics)
   context.after(() => data.close())
   return { one, two, data, metrics, restartOne: () => start('one', one.port) }
 }
@@ -80,6 +82,11 @@ test('a promoted standby is found and followed, and one that was deposed is neve
   assert.deepEqual(await on(deposed, 'select value from tenfold.written order by value'), [{ value: 1 }])
   assert.equal((await on(two, 'select from tenfold.written')).length, 18)
 
+  // The clock of the primary before was ahead: the heartbeat goes on by this one's.
+  await on(two, `update tenfold.heartbeat set at = clock_timestamp() + interval '5 minutes'`)
+  await data.databaseOf(undefined).watch()
+  assert.deepEqual(await on(two, `select at < clock_timestamp() as past from tenfold.heartbeat`), [{ past: true }])
+
   // What was seen on the old timeline counts up to where it was left; behind that it is lost, and counted.
   const [left] = await on<{ timeline: number; left_at: string }>(two, 'select timeline, left_at::text from tenfold.left_timelines()')
   assert.equal(left?.timeline, 1)
@@ -94,16 +101,56 @@ test('a promoted standby is found and followed, and one that was deposed is neve
 })
 
 test('a command whose primary dies is done by the one that is found, within its time', { timeout: 60_000 }, async (context) => {
-  const { one, two, data } = await cluster(context)
+  const { one, two, data } = await cluster(context, { replicas: false })
+  assert.equal(data.databaseOf(undefined).isWatched, true, 'without replicas too')
   await write(data, 1)
+  data.databaseOf(undefined).writer.move(two) // as one who was a primary there once
+  await assert.rejects(data.execute(data.databaseOf(undefined), { text: 'insert into tenfold.written values (2)' }), { code: 'database-unavailable', message: /takes no writes any more/ })
+  data.databaseOf(undefined).writer.move(one)
   signalProcess(one.pid, 'SIGKILL')
   await one.exited
   await assert.rejects(write(data, 2), { code: 'database-unavailable' })
-  const looked = data.databaseOf(undefined).foundAgain(20_000)
+  const { moves } = data.databaseOf(undefined)
+  const looked = data.databaseOf(undefined).foundAgain(moves, 20_000)
   await on(two, 'select pg_promote()')
   assert.equal(await looked, true)
   await write(data, 3)
-  assert.equal(await data.databaseOf(undefined).foundAgain(1_000), false, 'nothing is amiss any more')
+  assert.equal(await data.databaseOf(undefined).foundAgain(moves, 1_000), true)
+  assert.equal(await data.databaseOf(undefined).foundAgain(data.databaseOf(undefined).moves, 1_000), false, 'nothing is amiss any more')
+})
+
+test('a primary that hangs is noticed, and what hangs with it is given up when another is found; what was not committed is done there', { timeout: 60_000 }, async (context) => {
+  const { one, two, data } = await cluster(context)
+  const home = data.databaseOf(undefined)
+  await write(data, 1)
+  assert.ok(await waitFor(async () => (await on(two, 'select from tenfold.written').catch(() => [])).length === 1 || undefined, { timeoutMs: 10_000 }))
+  const said = (work: Promise<unknown>) => work.then(() => 'done', (error: { code?: string }) => error.code)
+  const committing = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  const late = said(data.transact(at(data), { isolation: 'read committed', timeoutMs: 2_000 }, async (transaction) => {
+    await transaction.query({ text: 'insert into written values (2)' })
+    begun.resolve()
+    await committing.promise
+  }))
+  await begun.promise
+  await Promise.all([1, 2, 3].map(() => data.execute(home, { text: 'select pg_sleep(0.05)' }))) // so many connections are there to hang
+  const thaw = await freeze(one.pid)
+  try {
+    committing.resolve()
+    const before = home.moves
+    const hanging = [said(data.execute(home, { text: 'select 1' })), said(write(data, 3)), said(home.primary.lane.run({ text: 'select 1' })), said(count(data, new Positions())), ...[1, 2, 3].map(() => said(data.execute(home, { text: 'select 1' })))]
+    await on(two, 'select pg_promote()')
+    await home.watch() // as the running process does ten times a second: what says nothing is suspected
+    assert.equal(await home.foundAgain(before, 20_000), true)
+    assert.deepEqual(await within(10_000, Promise.all([late, ...hanging]), () => 'what hangs with the primary was not given up'), ['outcome-unknown', 'database-unavailable', 'database-unavailable', 'done', 'done', 'database-unavailable', 'done', 'done'], 'what waited for a connection has one')
+    await write(data, 4)
+    assert.equal(home.writer.usage().used, 0, 'no connection is kept by what hangs')
+  } finally {
+    thaw()
+  }
+  for (let value = 5; value < 10; value++) await write(data, value)
+  assert.deepEqual(await on(two, 'select value from tenfold.written order by value'), [1, 4, 5, 6, 7, 8, 9].map((value) => ({ value })))
+  assert.ok((await on<{ value: number }>(one, 'select value from tenfold.written')).every(({ value }) => value <= 2), 'nothing was written to the one that hung')
 })
 
 test('a cluster that is in use is migrated by the one URL of all its hosts', { timeout: 60_000 }, async (context) => {

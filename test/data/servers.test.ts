@@ -1,7 +1,10 @@
 /** What is wrong with the servers of a topology, each as a sentence with its place and its remedy. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
+import pg from 'pg'
 import { systemClock } from '../../src/base/index.ts'
 import { connectionOf, verifyServers } from '../../src/data/index.ts'
 import { startPostgres } from '../../src/ops/rig/postgres.ts'
@@ -47,6 +50,34 @@ test('a replica that is none is told: the primary itself, another cluster\'s; an
   } finally {
     await other.stop()
   }
+})
+
+/**
+ * A real server, but for its word on its version: on the way to us `from` becomes `to`, which is as long. There is no older one to be had here:
+ * the oldest that Debian packages is the oldest that is supported, and embedded ones are packages of one platform each, for a number.
+ */
+async function speakingOf(context: TestContext, { port, host }: { port: number; host: string }, from: string, to: string): Promise<number> {
+  const between = createServer((near) => {
+    const far = connect(port, host)
+    near.pipe(far)
+    far.on('data', (part) => near.write(Buffer.from(part.toString('latin1').replaceAll(from, to), 'latin1')))
+    for (const [one, other] of [[near, far], [far, near]] as const) one.on('error', () => other.destroy()).on('close', () => other.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(between, 'listening')
+  context.after(() => between.close())
+  return (between.address() as AddressInfo).port
+}
+
+test('a Postgres that is too old is told, with the version that it needs', async (context) => {
+  const { primary, replica } = await testServer()
+  const client = new pg.Client({ ...primary, database: 'postgres' })
+  await client.connect()
+  const { rows: [row] } = await client.query<{ version: string }>(`select current_setting('server_version_num') as version`)
+  await client.end()
+  const at = async (version: string, server = primary) => ({ ...server, port: await speakingOf(context, server, row?.version ?? '', version) })
+  assert.deepEqual(await faultsOf(urlOf(await at('140023'))), ['data.primary is Postgres 14: upgrade it to 15 or newer'])
+  assert.deepEqual(await faultsOf(urlOf(primary), urlOf(await at('120022', replica))), ['data.replicas.0 is Postgres 12: upgrade it to 15 or newer'])
+  assert.deepEqual(await faultsOf(urlOf(await at('150000'))), [])
 })
 
 test('a clock that is off, and fewer connections than are needed, are told with their figures', async () => {

@@ -5,6 +5,7 @@ import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { runCommand } from '../../src/base/process.ts'
+import { startPostgres } from '../../src/ops/rig/postgres.ts'
 import { checkout, linkTenfold, temporaryFolder, tenfoldIn, tenfoldMain } from '../support/application.ts'
 import { postmasterOf, processesOf } from './processes.ts'
 import { type Command, command, dataDirectory, finished, interrupt, until } from './shop.ts'
@@ -12,14 +13,14 @@ import { type Command, command, dataDirectory, finished, interrupt, until } from
 interface Development { readonly folder: string; readonly directory: string; readonly running: Command; readonly url: string; edit(file: string, change: (text: string) => string): Promise<void> }
 
 /** A new application under `tenfold dev`. */
-async function developed(context: TestContext): Promise<Development> {
+async function developed(context: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<Development> {
   const parent = await temporaryFolder(context)
   assert.equal((await tenfoldIn(parent, ['new', 'my-notes'])).code, 0)
   const folder = join(parent, 'my-notes')
   await linkTenfold(folder)
   for (const name of ['@types', 'typescript']) await symlink(join(checkout, 'node_modules', name), join(folder, 'node_modules', name))
   const directory = await dataDirectory(context)
-  const running = await command(directory, ['dev'], { folder })
+  const running = await command(directory, ['dev'], { folder, environment })
   await until('it is ready', () => /^ready /m.test(running.stdout()))
   return { folder, directory, running, url: `${running.urls.web}/v1`, edit: async (file, change) => writeFile(join(folder, file), change(await readFile(join(folder, file), 'utf8'))) }
 }
@@ -124,4 +125,25 @@ test('what stands behind it is looked at as tenfold start looks at it, and a pla
   assert.match(shop.stderr(), /^tenfold: Unknown option '--dta'/m)
   process.kill(shop.pid, 'SIGTERM')
   assert.equal((await finished(shop)).code, 0)
+})
+
+test('a configuration whose topology names servers runs on them, and keeps no Postgres of its own beside', async (context) => {
+  const server = await startPostgres({ directory: join(await temporaryFolder(context), 'elsewhere'), durable: false })
+  context.after(() => server.stop())
+  const { directory, running, url, edit } = await developed(context, { SECRET: 'for this test alone, and long enough', DATABASE_URL: `postgres://${server.user}:${encodeURIComponent(server.password)}@${server.host}:${server.port}/postgres` })
+  await postmasterOf(directory)
+  const own = /stage: 'single', data: .*?, ports:/
+  const elsewhere = `stage: 'split', secret: 'env:SECRET', directory: TENFOLD_DATA, data: { engine: 'postgres', primary: 'env:DATABASE_URL', pool: { max: 4, waitMs: 2_000 } }, ports:`
+  const readyTimes = () => running.stdout().match(/^ready /gm)?.length ?? 0
+  let kept = ''
+  await edit('tenfold.config.ts', (text) => { kept = own.exec(text)?.[0] ?? ''; return text.replace(own, elsewhere) })
+  await until('it runs there', () => readyTimes() === 2)
+  assert.equal((await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"text":"there"}' })).status, 201)
+  await assert.rejects(postmasterOf(directory), /No Postgres works/)
+  await edit('tenfold.config.ts', (text) => text.replace(elsewhere, kept))
+  await until('it is back', () => readyTimes() === 3)
+  assert.deepEqual(await (await fetch(`${url}/notes`)).json(), [])
+  await postmasterOf(directory)
+  interrupt(running)
+  assert.equal((await finished(running)).code, 0)
 })

@@ -18,9 +18,12 @@ export async function startStage(directory: string, number: number, ports?: Shop
 
 export function named(rows: readonly ComponentStatus[], role: string): string[] { return rows.filter((row) => row.role === role).map(({ name }) => name) }
 
-/** Both at once: its Patroni and its Postgres. Answers when that was. */
-export async function killMember(directory: string, name: string, rows: readonly ComponentStatus[]): Promise<number> {
+/** Its Patroni and its Postgres, which go together. */
+export async function processesOfMember(directory: string, name: string, rows: readonly ComponentStatus[]): Promise<number[]> {
   const postmaster = Number((await readFile(join(directory, 'rig', name, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0])
-  for (const pid of [rows.find((row) => row.name === name)?.pid, postmaster]) signalProcess(pid as number, 'SIGKILL')
-  return performance.now()
+  return [rows.find((row) => row.name === name)?.pid as number, postmaster]
+}
+
+export async function killMember(directory: string, name: string, rows: readonly ComponentStatus[]): Promise<void> {
+  for (const pid of await processesOfMember(directory, name, rows)) signalProcess(pid, 'SIGKILL')
 }

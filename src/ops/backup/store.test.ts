@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { chmod, mkdtemp, rm, utimes, writeFile, mkdir, readdir, stat } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,6 +11,7 @@ import { folderStore } from './drivers/folder.ts'
 import { s3Store } from './drivers/s3.ts'
 import { startFixture } from './backup.fixture.ts'
 import { openStore } from './open-store.ts'
+import { type SignedS3, signedS3 } from './signed-s3.fixture.ts'
 import { verifyStore } from './verify.ts'
 
 const parent = await mkdtemp(join(tmpdir(), 'tenfold-store-'))
@@ -41,21 +43,26 @@ describe('a folder of backups', () => {
 
 interface S3Server { readonly endpoint: string; close(): Promise<void> }
 
-/** A local server that speaks S3; where it can't be loaded these tests are skipped by name. */
-async function s3Server(): Promise<S3Server | string> {
+const region = 'eu-west-2'
+const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY=' }
+
+/** A local server that speaks S3, and looks at signatures as Amazon's does; where it can't be loaded these tests are skipped by name. */
+async function s3Server(): Promise<SignedS3 | string> {
   try {
     const { default: S3rver } = await import('s3rver' as string) as { default: new (options: object) => { run(): Promise<AddressInfo>; close(): Promise<void> } }
     const directory = await mkdtemp(join(tmpdir(), 'tenfold-s3-'))
     const server = new S3rver({ port: 0, address: '127.0.0.1', silent: true, directory, configureBuckets: [{ name: 'backups' }] })
     const { port } = await server.run()
-    return { endpoint: `http://127.0.0.1:${port}`, async close() { await server.close(); await rm(directory, { recursive: true }) } }
+    const strict = await signedS3(`http://127.0.0.1:${port}`, region, { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }, credentials)
+    const { close } = strict
+    return Object.assign(strict, { async close() { await close(); await server.close(); await rm(directory, { recursive: true }) } })
   } catch (error) {
     return `no S3 server here: ${(error as Error).message}`
   }
 }
 
 const server = await s3Server()
-const place = { endpoint: typeof server === 'string' ? '' : server.endpoint, region: 'us-east-1', bucket: 'backups', accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }
+const place = { endpoint: typeof server === 'string' ? '' : server.endpoint, region, bucket: 'backups', ...credentials }
 after(async () => {
   if (typeof server !== 'string') await server.close()
   await rm(parent, { recursive: true })
@@ -71,6 +78,31 @@ describe('backups in S3', { skip: typeof server === 'string' && server }, () => 
     await wrong({ bucket: 'nowhere' }, /has no bucket nowhere: create it, or correct its name\.$/)
     await wrong({ endpoint: 'http://127.0.0.1:1' }, /cannot be reached at http:\/\/127\.0\.0\.1:1 \(.+\): see whether it runs, or correct the endpoint\.$/)
     await assert.rejects(s3Store({ ...place, prefix: '', bucket: 'nowhere' }).get('x'), { code: 'backup', message: /has no bucket/ })
+  })
+
+  test('each request is signed as Amazon reckons it; what is not is refused, with what to correct', async () => {
+    assert.ok(typeof server !== 'string')
+    const store = s3Store({ ...place, prefix: 'signed/a-b_c.d' })
+    server.passed.length = 0
+    const keys = Array.from({ length: 25 }, (_, index) => `full/20261125T100000.${String(index).padStart(3, '0')}Z/base_1-2.tar.zst`)
+    for (const key of keys) await store.put(key, Buffer.from(key))
+    assert.deepEqual((await store.list('full/2026')).map(({ key }) => key), keys)
+    assert.deepEqual(server.passed.filter((one) => one.includes('list')), ['GET list-type prefix', ...Array.from({ length: 2 }, () => 'GET list-type prefix continuation-token')])
+    const refused = (more: object, code: string) => assert.rejects(s3Store({ ...place, prefix: '', ...more }).list('of/'), { code: 'backup', message: `The store of backups s3://backups refuses the credentials (${code}): correct the access key and its secret (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), and what they may do.` })
+    await refused({ secretAccessKey: credentials.secretAccessKey.toLowerCase() }, 'SignatureDoesNotMatch')
+    await assert.rejects(s3Store({ ...place, prefix: '', secretAccessKey: 'wrong' }).put('a', Buffer.from('x')), { code: 'backup', message: /\(SignatureDoesNotMatch\)/ })
+    await assert.rejects(s3Store({ ...place, prefix: '', region: 'us-east-1' }).list('of/'), { code: 'backup', message: /is not in the region us-east-1: correct the region/ })
+    server.aheadMs = 16 * 60_000
+    await assert.rejects(s3Store({ ...place, prefix: '' }).list('of/'), { code: 'backup', message: /finds the clock of this machine wrong: set it/ })
+    server.aheadMs = 0
+    // The strict one itself: what was not signed, and a body that is another than was signed.
+    const url = `${place.endpoint}/backups/signed/x`
+    assert.equal((await fetch(url)).status, 403)
+    const { AwsClient } = await import('aws4fetch')
+    const request = await new AwsClient({ ...credentials, region, service: 's3' }).sign(url, { method: 'PUT', body: 'one', headers: { 'x-amz-content-sha256': hash('sha256', 'one') } })
+    const other = await fetch(url, { method: 'PUT', body: 'two', headers: request.headers })
+    assert.match(await other.text(), /XAmzContentSHA256Mismatch/)
+    assert.equal(await store.get('x'), undefined)
   })
 
   test('a database is backed up there, its log with it, and restored from there', async () => {

@@ -112,6 +112,7 @@ async function storeFault(answer: Response | Failure, name: string, { endpoint, 
   const code = element(text, 'Code') || String(answer.status)
   if (code === 'NoSuchBucket') return noBucket(name, bucket)
   if (answer.status === 301 || answer.status === 307 || code === 'AuthorizationHeaderMalformed') return failed('backup', `${store} is not in the region ${region}: correct the region (AWS_REGION), or the endpoint.`)
+  if (code === 'RequestTimeTooSkewed') return failed('backup', `${store} finds the clock of this machine wrong: set it (by NTP), and try again.`)
   if (answer.status === 401 || answer.status === 403) return failed('backup', `${store} refuses the credentials (${code}): correct the access key and its secret (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), and what they may do.`)
   if (answer.status === 404) return failed('backup', `${store} answers as if there were no bucket ${bucket}: create it, or correct its name or the endpoint.`)
   return failed('backup', `${store} does not do what it is asked (${code}${element(text, 'Message') && `, ${element(text, 'Message')}`}): see to it, and try again.`)

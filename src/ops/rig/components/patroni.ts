@@ -53,7 +53,7 @@ export function memberComponent(name: string, options: MemberOptions): Component
       const running = runningMember(patroni, { port, postgresPid, scope })
       await untilSettled(running, place, { name, restPort, password: passwords.rest, agreed: agreedSettings(options.logSlot) })
       const member = { ...running, role: (await memberNow(restPort))?.role ?? 'replica' }
-      void watch(member, restPort, place)
+      void watch(member, { name, scope, restPort, etcd: place.addressOf(options.coordinator), fence: () => patroni.signal('SIGKILL') }, place)
       return member
     },
     async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
@@ -131,15 +131,24 @@ async function untilSettled(running: RunningComponent, place: ComponentPlace, { 
 
 function lastError(log: string): string { return log.split('\n').findLast((line) => /FATAL|ERROR|CRITICAL|Error/.test(line))?.replace(/^.*?(FATAL|ERROR|CRITICAL):? +/, '') ?? 'it ended' }
 
-/** Says what it is, as that changes, until it ends. */
-async function watch({ ended }: RunningComponent, restPort: number, place: ComponentPlace): Promise<void> {
+interface Watched { readonly name: string; readonly scope: string; readonly restPort: number; readonly etcd: string; readonly fence: () => void }
+
+/**
+ * Says what it is, as that changes, until it ends. A primary whose Patroni hung until its lease was over must not go on where it stood: one
+ * that wakes in the midst of renewing the lease takes it from who leads by then (3.0.2 does), and what that one acknowledged would be lost.
+ */
+async function watch({ ended, role: first }: RunningComponent, { name, scope, restPort, etcd, fence }: Watched, place: ComponentPlace): Promise<void> {
   const over = new AbortController()
   const signal = AbortSignal.any([over.signal, place.signal])
   void ended.then(() => over.abort())
+  let role = first
   while (!signal.aborted) {
     await systemClock.sleep(askMs, signal)
     const now = await memberNow(restPort)
-    if (now && !signal.aborted) place.now({ role: now.role, state: now.isRunning ? 'ready' : 'restarting' })
+    if (now && !signal.aborted) place.now({ role: role = now.role, state: now.isRunning ? 'ready' : 'restarting' })
+    if (now || role !== 'primary' || signal.aborted) continue
+    const holder = await leaseHolder(etcd, scope)
+    if (holder !== undefined && holder !== name) fence()
   }
 }
 
