@@ -137,7 +137,10 @@ test('a cluster whose primary is lost under load: every acknowledged order is th
   assert.deepEqual(rows.map(({ name, state }) => `${name} ${state}`), ['etcd ready', 'member-1 ready', 'member-2 ready', 'member-3 ready', 'application ready'])
   assert.deepEqual([named(rows, 'primary').length, named(rows, 'replica').length], [1, 2])
   await assertRefusals(directory, stage)
-  for (const args of [['db', 'top'], ['runs'], ['migrate']]) assert.equal((await finished(await command(directory, args))).code, 0, args.join(' '))
+  for (const args of [['db', 'top'], ['runs'], ['migrate']]) {
+    const { code, stderr } = await finished(await command(directory, args))
+    assert.equal(code, 0, stderr)
+  }
 
   const shopper = { email: 'shopper@example.com', ...await customer(stage, 'shopper@example.com') }
   const stockBefore = await stockOf(directory)

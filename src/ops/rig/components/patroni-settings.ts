@@ -44,6 +44,7 @@ export const clusterSettings = {
     parameters: {
       max_connections: 100, shared_buffers: '64MB', wal_level: 'logical', max_wal_senders: 10, max_replication_slots: 10, hot_standby: 'on', wal_log_hints: 'on',
       wal_keep_size: '256MB', max_slot_wal_keep_size: '2GB', wal_retrieve_retry_interval: '200ms', synchronous_commit: 'on', jit: 'off',
+      shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.max': 1000, // what `tenfold db top` reads
       timezone: 'UTC', log_timezone: 'UTC', log_min_messages: 'warning', log_line_prefix: '%m [%p] ',
     },
   },
