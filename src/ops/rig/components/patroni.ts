@@ -129,7 +129,13 @@ async function untilSettled(running: RunningComponent, place: ComponentPlace, { 
   throw failed('start', place.signal.aborted ? `${name} was told to leave before it was ready.` : gone === undefined ? `${name} was not part of a whole cluster in ${readyMs / 60_000} minutes: see its log by tenfold logs ${name}.` : `${name} did not start (${lastError(gone)}): see its log by tenfold logs ${name}.`)
 }
 
-function lastError(log: string): string { return log.split('\n').findLast((line) => /FATAL|ERROR|CRITICAL|Error/.test(line))?.replace(/^.*?(FATAL|ERROR|CRITICAL):? +/, '') ?? 'it ended' }
+/** What Postgres says of itself tells more than that Patroni found it gone. */
+function lastError(log: string): string {
+  const lines = log.split('\n')
+  const line = lines.findLast((one) => /\] FATAL: /.test(one) && !/starting up|administrator command/.test(one)) ?? lines.findLast((one) => /FATAL|ERROR|CRITICAL|Error/.test(one))
+  const why = line && lines[lines.indexOf(line) - 1]
+  return line === undefined ? 'it ended' : [...why && /\] LOG: {2}could not/.test(why) ? [why] : [], line].map((one) => one.replace(/^.*?(FATAL|ERROR|CRITICAL|LOG):? +/, '')).join('; ')
+}
 
 interface Watched { readonly name: string; readonly scope: string; readonly restPort: number; readonly etcd: string; readonly fence: () => void }
 
