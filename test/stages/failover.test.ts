@@ -1,7 +1,7 @@
 /** The primary dies, or hangs, under load: no acknowledged order is lost, errors are over soon, reads go on, and it comes back as a replica. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { signalProcess } from '../../src/base/process.ts'
 import { readSession } from '../../src/ops/rig/session.ts'
@@ -13,6 +13,7 @@ import { command, dataDirectory, finished, startShop, until } from '../process/s
 import { type Book, openBook, type Wanted } from '../process/shopper.ts'
 import { lacks } from '../support/engines.ts'
 import { freeze } from '../support/frozen.ts'
+import { assertDrill, assertRestored, untilBackedUp } from './backed-up.ts'
 import { named, processesOfMember, type Stage, startStage } from './stage.ts'
 
 const [writers, readers] = [6, 3]
@@ -121,14 +122,16 @@ async function survives(context: TestContext, { directory, stage, book, token, n
   assert.ok(longestGapMs(reads) < longestGapMs(orders), 'the replicas were read from meanwhile')
 }
 
-test('a cluster whose primary is lost under load: every acknowledged order is there once', { skip: await lacks('etcd', 'patroni', 'postgresql'), timeout: 240_000 }, async (context: TestContext) => {
+test('a cluster whose primary is lost under load: every acknowledged order is there once, in its backups too', { skip: await lacks('etcd', 'patroni', 'postgresql'), timeout: 240_000 }, async (context: TestContext) => {
   const { pick, below } = chance(context)
   const directory = await dataDirectory(context)
   const single = await startShop(directory)
   await customer(single, 'early@example.com')
   process.kill(single.pid, 'SIGTERM')
   await single.ended
-  const stage = await startStage(directory, 4, single.ports, { args: ['--ha'] })
+  const store = join(dirname(directory), 'store')
+  const options = { args: ['--ha'], environment: { SHOP_BACKUP: store, SHOP_BACKUP_LOSE_AT_MOST: '1s' } }
+  const stage = await startStage(directory, 4, single.ports, options)
   assert.match(stage.stdout(), /^moved \d{4} rows of \d+ tables into the cluster, verified/m)
   await assert.rejects(customer(stage, 'early@example.com'), /409|taken|already/i, 'whoever had an account at stage 1 has it')
   const here = await finished(await command(directory, ['start']))
@@ -149,6 +152,7 @@ test('a cluster whose primary is lost under load: every acknowledged order is th
   let number = 0
   const next = () => ({ key: `order-${number++}`, ...shopper, items: [{ productId: pick(plenty), quantity: 1 + below(3) }] })
   const scene = { directory, stage, book, next, token: shopper.token }
+  await untilBackedUp(directory, rows, options.environment)
   await context.test('killed: errors end in 15 s, reads go on, and it comes back as a replica', (inner) => survives(inner, scene, killed))
   await context.test('frozen, with connections that hang and do not break: so too, and nothing is written to it when it goes on', (inner) => survives(inner, scene, frozen))
 
@@ -160,8 +164,16 @@ test('a cluster whose primary is lost under load: every acknowledged order is th
   const { paid } = await assertBooks(stage, directory, book, stockBefore)
   assert.ok(paid >= before)
 
+  await assertDrill(directory, options.environment)
   process.kill(stage.pid, 'SIGKILL')
   await until('what the killed rig ran is gone', async () => (await processesOf(directory)).length === 0)
   const alone = await finished(await command(directory, ['start']))
   assert.deepEqual([alone.code, /was moved to the cluster .*: go on with tenfold up --ha/.test(alone.stderr)], [1, true], alone.stderr)
+
+  const again = await startStage(directory, 4, single.ports, options)
+  await until('one more order is known', () => book.place(again, next()))
+  process.kill(again.pid, 'SIGTERM')
+  assert.equal((await finished(again, 60_000)).code, 0, 'and it hands over the end of the log')
+  await until('what the rig ran is gone', async () => (await processesOf(directory)).length === 0)
+  await assertRestored(context, directory, store, [...book.said.values()].flatMap((one) => one.kind === 'order' ? [one.order.id] : []))
 })

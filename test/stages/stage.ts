@@ -1,7 +1,6 @@
 /** A stage of an application, brought up as a user would. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { signalProcess } from '../../src/base/process.ts'
 import type { ComponentStatus } from '../../src/ops/rig/keeper.ts'
 import { type Command, command, finished, type ShopOptions, until } from '../process/shop.ts'
 
@@ -22,8 +21,4 @@ export function named(rows: readonly ComponentStatus[], role: string): string[] 
 export async function processesOfMember(directory: string, name: string, rows: readonly ComponentStatus[]): Promise<number[]> {
   const postmaster = Number((await readFile(join(directory, 'rig', name, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0])
   return [rows.find((row) => row.name === name)?.pid as number, postmaster]
-}
-
-export async function killMember(directory: string, name: string, rows: readonly ComponentStatus[]): Promise<void> {
-  for (const pid of await processesOfMember(directory, name, rows)) signalProcess(pid, 'SIGKILL')
 }
