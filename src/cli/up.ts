@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { failed, systemClock } from '../base/index.ts'
-import { bringUp, type ComponentStatus, readSession, rigDirectory } from '../ops/index.ts'
+import { bringUp, readSession, rigDirectory } from '../ops/index.ts'
 import type { Command } from './command.ts'
 import { leaving } from './leaving.ts'
+import { liveTable, type Screen } from './live-table.ts'
 import { rigTable } from './rig.ts'
 
 /** An application drains, and Postgres writes out what it has, in milliseconds. */
@@ -32,10 +33,11 @@ See also tenfold ps, tenfold logs NAME, tenfold down.
     const passed = rest.filter((argument, index) => argument !== '--ha' && argument !== '--stage' && rest[index - 1] !== '--stage' && !argument.startsWith('--stage='))
     try {
       const up = await bringUp({
-        app, topology, stage, highlyAvailable, onChange: table.show, signal: interrupt.signal,
+        app, topology, stage, highlyAvailable, onChange: (status) => { process.stderr.write(table.show(status, screen())) }, signal: interrupt.signal,
         command: (topologyFile) => [process.execPath, ...process.execArgv, join(import.meta.dirname, 'main.js'), '--config', configPath, '--topology', topologyFile, 'start', ...passed],
       })
       if ('ownerPid' in up) return await already(rigDirectory(topology), { stage, highlyAvailable })
+      table.settle()
       if (up.moved) process.stdout.write(`moved ${up.moved.rows} rows of ${up.moved.tables} tables into the cluster, verified by counts and checksums\n`)
       const web = up.rig.status().find(({ role }) => role === 'application')?.address
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at http://${web}\n`)
@@ -63,22 +65,8 @@ async function already(directory: string, wanted: { readonly stage: number; read
   return 0
 }
 
-/** On a terminal a table that is drawn again; else a line for each change. */
-function liveTable(): { show(status: readonly ComponentStatus[]): void } {
-  let drawn = 0
-  const told = new Map<string, string>()
-  return {
-    show(status) {
-      if (process.stderr.isTTY) {
-        process.stderr.write(`${drawn > 0 ? `\u001b[${drawn}A\u001b[J` : ''}${rigTable(status)}`)
-        drawn = status.length + 1
-        return
-      }
-      for (const { name, state, address, startedInMs } of status) {
-        if (told.get(name) === state) continue
-        told.set(name, state)
-        if (state !== 'waiting') process.stderr.write(`  ${name}: ${state}${state === 'ready' ? ` at ${address} in ${((startedInMs ?? 0) / 1000).toFixed(1)} s` : ''}\n`)
-      }
-    },
-  }
+/** Asked at each drawing, since a terminal may be made larger or smaller. One that does not know its size is none to draw a table on. */
+function screen(): Screen | undefined {
+  const { isTTY, columns, rows } = process.stderr
+  return isTTY && columns > 0 && rows > 0 ? { columns, rows } : undefined
 }

@@ -33,7 +33,7 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   }
   const routes = await say('routes')
   assert.deepEqual([routes.code, routes.stderr], [0, ''])
-  assert.match(routes.stdout, /^METHOD {2,}PATH {2,}KIND [^]*\nPOST {2,}\/v1\/orders {2,}action {2,}orders\.checkout {2,}signed in {2,}\S[^\n]* {2,}required\n/)
+  assert.match(routes.stdout, /^METHOD {2,}PATH {2,}AUTH [^]*\nPOST {2,}\/v1\/orders {2,}signed in {2,}orders\.checkout {2,}action {2,}required {2,}\S[^\n]*\n/)
   const rows = JSON.parse((await say('routes', '--json')).stdout) as { path: string }[]
   assert.equal(rows.length, routes.stdout.trim().split('\n').length - 1)
   const checked = await say('check')
