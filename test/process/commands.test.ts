@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ask, customer, type Order, products, setGateway } from './client.ts'
@@ -42,6 +43,12 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   const topology = await say('topology')
   assert.deepEqual([topology.code, topology.stderr], [0, ''])
   assert.match(topology.stdout, /^shop: stage 1 of 7, single [^]*\nvalid\n$/)
+  const file = join(directory, '../topology.json')
+  for (const [text, code, sentence] of [['"x"', 2, /holds no topology: it is "x", and must be/], ['[]', 2, /holds no topology: it is a list/], ['null', 2, /holds no topology: it is null/], ['{"stage":"nope"}', 1, /^shop: no stage\n[^]*\n {2}stage must be one of .*"nope"$/m]] as const) {
+    await writeFile(file, text)
+    const { stdout, stderr, ...refused } = await say('--topology', file, 'topology')
+    assert.deepEqual([refused.code, sentence.test(stdout + stderr), (stdout + stderr).includes('undefined')], [code, true, false], stdout + stderr)
+  }
   const read = await say('topology', '--json')
   const { topology: { stage, data }, faults } = JSON.parse(read.stdout) as { topology: { stage: string; data: string }; faults: unknown[] }
   assert.deepEqual([read.code, read.stderr, stage, data, faults], [0, '', 'single', directory, []])
