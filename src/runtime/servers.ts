@@ -50,9 +50,19 @@ async function assertServers(topology: WiderTopology<any>, { admin, config }: Se
 /** Whether the poolers lead the application where they should. Errors: `topology`, with every fault. */
 async function assertPoolers({ admin, config: { pooler } }: Servers): Promise<void> {
   if (!pooler) return
-  const replicas = (pooler.replicas ?? []).flatMap((connection, index) => connection ? [{ path: `data.pooler.replicas.${index}`, role: 'replica' as const, connection }] : [])
-  assertNone(await verifyServers([{ path: 'data.primary', role: 'primary', connection: admin }, { path: 'data.pooler.primary', role: 'pooler', connection: pooler.primary }, ...replicas], systemClock))
+  const replicas = (pooler.replicas ?? []).flatMap((connection, index) => connection ? [{ path: `${replicaPoolers}.${index}`, role: 'replica' as const, connection }] : [])
+  const ask = () => verifyServers([{ path: 'data.primary', role: 'primary', connection: admin }, { path: 'data.pooler.primary', role: 'pooler', connection: pooler.primary }, ...replicas], systemClock)
+  let faults = await ask()
+  for (const until = systemClock.monotonic() + replayMs; faults.length > 0 && faults.every(({ path }) => path.startsWith(replicaPoolers)) && systemClock.monotonic() < until;) {
+    await systemClock.sleep(200)
+    faults = await ask()
+  }
+  assertNone(faults)
 }
+
+const replicaPoolers = 'data.pooler.replicas'
+/** A replica may not have replayed yet that the application's role was made, and PgBouncer asks a server that refused it only after 15 s again (`server_login_retry`). In milliseconds. */
+const replayMs = 20_000
 
 function assertNone(faults: readonly Fault[]): void {
   if (faults.length > 0) throw failed('topology', `The servers are not as the topology says:\n${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}`, { faults })
