@@ -4,6 +4,7 @@ import type { PostgresAddress } from '../base-backup.ts'
 import { findEngine } from '../binaries.ts'
 import type { Component, RunningComponent } from '../component.ts'
 import { type PostgresOptions, type PostgresServer, startPostgres } from '../postgres.ts'
+import { dropStaleSlots } from '../slots.ts'
 
 /** A Postgres that takes writes. Its directory is stage 1's: an application that grows finds its rows. */
 export interface PrimaryComponent extends Component {
@@ -11,7 +12,7 @@ export interface PrimaryComponent extends Component {
   address(): PostgresAddress
 }
 
-export function primaryComponent({ directory, database, archive }: { directory: string; database: string; archive?: PostgresOptions['archive'] }): PrimaryComponent {
+export function primaryComponent({ directory, database, archive, replicas = [] }: { directory: string; database: string; archive?: PostgresOptions['archive']; /** Those that follow it: of others no log is kept. */ replicas?: readonly string[] }): PrimaryComponent {
   let server: PostgresServer | undefined
   return {
     name: 'primary', role: 'primary', needs: [],
@@ -21,6 +22,7 @@ export function primaryComponent({ directory, database, archive }: { directory: 
     async start(place) {
       server = await startPostgres({ directory, archive, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) })
       await makeDatabase(server, database)
+      await dropStaleSlots(server, directory, replicas)
       return runningServer(server)
     },
     async destroy() { await rm(directory, { recursive: true, force: true }) },
