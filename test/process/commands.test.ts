@@ -37,6 +37,7 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   assert.match(routes.stdout, /^METHOD {2,}PATH {2,}AUTH [^]*\nPOST {2,}\/v1\/orders {2,}signed in {2,}orders\.checkout {2,}action {2,}required {2,}\S[^\n]*\n/)
   const rows = JSON.parse((await say('routes', '--json')).stdout) as { path: string }[]
   assert.equal(rows.length, routes.stdout.trim().split('\n').length - 1)
+  for (const config of [['--config=examples/shop/tenfold.config.ts'], ['--config', 'examples/shop/tenfold.config.ts'], ['--quiet']]) assert.deepEqual(await say('ps', ...config, '--json'), { code: 1, stdout: '[]\n', stderr: '' }, config.join(' '))
   const checked = await say('check')
   assert.deepEqual([checked.code, checked.stderr], [0, ''])
   assert.match(checked.stdout, /^(note {2}.*\n)+shop: no faults, \d+ notes\n$/)
