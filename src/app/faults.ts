@@ -5,11 +5,13 @@ import type { JsonSchema } from './schema.ts'
 /** Faults beyond these say nothing more to a person and cost a hostile body's work. */
 export const faultsMax = 100
 
+/** Of a field that the schema does not name. */
+export const unknownField = 'is not a field of this request'
+
 /** What our schemas say beside their shape. */
 interface Rules extends JsonSchema {
   readonly const?: unknown
   readonly enum?: readonly unknown[]
-  readonly additionalProperties?: boolean
   readonly minLength?: number
   readonly maxLength?: number
   readonly format?: string
@@ -100,10 +102,13 @@ function lookIntoObject(schema: Rules, value: Readonly<Record<string, unknown>>,
     if (Object.hasOwn(value, name) && value[name] !== undefined) look(field, value[name], `${path}/${escapePointer(name)}`, faults)
     else if (required.has(name)) faults.push({ path: `${path}/${escapePointer(name)}`, message: 'is required' })
   }
-  if (schema.additionalProperties !== false) return
+  const { additionalProperties: others = true } = schema
+  if (others === true) return
   for (const name in value) {
     if (faults.length >= faultsMax) return
-    if (!Object.hasOwn(fields, name)) faults.push({ path: `${path}/${escapePointer(name)}`, message: 'is not a field of this request' })
+    if (Object.hasOwn(fields, name)) continue
+    if (others === false) faults.push({ path: `${path}/${escapePointer(name)}`, message: unknownField })
+    else look(others, value[name], `${path}/${escapePointer(name)}`, faults)
   }
 }
 

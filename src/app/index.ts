@@ -2,6 +2,7 @@ export { type Api, type App, type AppDefinition, appDefinition, defineApp, type 
 export type { ActionContext, Caller, CommandContext, EnqueueOptions, FileRef, Files, Log, LookupContext, OperationContext, ProcessContext, QueryContext, Reads, Writes } from './context.ts'
 export { internals, type Internals } from './context.ts'
 export { makeFailure, notFound } from './failure.ts'
+export { faultsOf, unknownField } from './faults.ts'
 export { defineModule, eventName, type ModuleDefinition, moduleDefinition, when } from './module.ts'
 export type { Dependency, Module, Projection, When } from './options.ts'
 export { fileOutput, page, pageInput, pageLimitDefault, pageLimitMax, pageOf } from './page.ts'

@@ -36,6 +36,8 @@ export interface JsonSchema {
   readonly type?: string
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly required?: readonly string[]
+  /** Fields beyond `properties`: none where it is false; a schema is that of each. */
+  readonly additionalProperties?: boolean | JsonSchema
   readonly items?: JsonSchema
   readonly anyOf?: readonly JsonSchema[]
   readonly [optional]?: true

@@ -86,7 +86,7 @@ function bare(value: unknown): unknown {
 
 /** The variant as it is before stripping: fields beyond those it names are no reason to take it for another. */
 function withExtras(schema: JsonSchema): object {
-  const { additionalProperties: _, ...rest } = schema as JsonSchema & { additionalProperties?: boolean }
+  const { additionalProperties: _, ...rest } = schema
   return {
     ...rest,
     ...(schema.properties ? { properties: Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, withExtras(field)])) } : {}),

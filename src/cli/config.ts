@@ -47,12 +47,17 @@ export async function configOfWhatIsUp(place: ConfigPlace): Promise<Config> {
   return { ...config, topology: await topologyThatIsUp(config.topology) ?? config.topology }
 }
 
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> { return value !== null && typeof value === 'object' && !Array.isArray(value) }
+
 /** Topologies are plain data: what is wrong with this one says whoever uses it. */
 export async function readTopology(path: string): Promise<Topology> {
   try {
-    const found = JSON.parse(await readFile(path, 'utf8')) as Topology | { topology: Topology }
-    return 'topology' in found ? found.topology : found // as `tenfold topology --json` prints it
+    const found: unknown = JSON.parse(await readFile(path, 'utf8'))
+    const topology = isObject(found) && 'topology' in found ? found['topology'] : found // as `tenfold topology --json` prints it
+    if (isObject(topology)) return topology as unknown as Topology // of which kind its settings are is checked before they are used
+    throw failed('usage', `${path} holds no topology: it is ${Array.isArray(topology) ? 'a list' : JSON.stringify(topology)?.slice(0, 40)}, and must be an object with a stage, as tenfold topology --json prints it.`)
   } catch (cause) {
+    if (isTenfoldError(cause)) throw cause
     const { code, message } = cause as NodeJS.ErrnoException
     throw failed('usage', code === 'ENOENT' ? `There is no ${path}: name a file that holds a topology as JSON, as tenfold topology --json prints it.` : `${path} holds no topology: ${message}.`, { cause })
   }

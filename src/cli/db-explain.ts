@@ -1,10 +1,12 @@
 import type pg from 'pg'
 import type { AppDefinition } from '../app/index.ts'
 import { failed, reasonOf } from '../base/index.ts'
+import { nearest } from '../base/spelling.ts'
 import { knownStatement } from '../data/index.ts'
-import { connected, countedStatements, type ExplainedStatement, explainStatement, leaveStanding, ms, nearest, procedureOf, sendersOf, sessionAs, standingFor } from '../ops/index.ts'
+import { connected, countedStatements, type ExplainedStatement, explainStatement, leaveStanding, ms, procedureOf, sendersOf, sessionAs, standingFor } from '../ops/index.ts'
 import type { Given } from './command.ts'
 import { connectedReplicas, limitOf, oneLine, placeOf } from './db-place.ts'
+import { cutLines, terminalColumns } from './table.ts'
 
 export async function explainCommand(given: Given): Promise<number> {
   const { values, positionals: [, name] } = given
@@ -23,7 +25,7 @@ export async function explainCommand(given: Given): Promise<number> {
         answers.push(await explainStatement(session, text, { run: values['plan'] !== true }).catch((error: unknown) => ({ query: text, fault: `It cannot be planned: ${reasonOf(error)}.` })))
         await leaveStanding(client)
       }
-      process.stdout.write(values['json'] === true ? `${JSON.stringify(answers.map((answer) => 'lines' in answer ? { ...answer, lines: undefined } : answer), null, 2)}\n` : answers.map(told).join('\n'))
+      process.stdout.write(values['json'] === true ? `${JSON.stringify(answers.map((answer) => 'lines' in answer ? { ...answer, lines: undefined } : answer), null, 2)}\n` : answers.map((answer) => told(answer, terminalColumns())).join('\n'))
       return 0
     } finally {
       await Promise.all(servers.map((server) => server.end()))
@@ -48,12 +50,14 @@ async function textsOf(servers: readonly pg.Client[], name: string, app: AppDefi
   throw failed('usage', `There is no ${JSON.stringify(name)}: ${near.length > 0 ? `did you mean ${near.join(', ')}?` : names.length > 0 ? `there is ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', ...' : ''}.` : 'no statement has been counted under any name.'}`)
 }
 
-function told(answer: ExplainedStatement | { query: string; fault: string }): string {
-  if ('fault' in answer) return `${oneLine(answer.query, 300)}\n  ${answer.fault}\n`
+/** In a terminal the statement and the plan stay on a line each; what is found wrong, and with which values, is whole. */
+function told(answer: ExplainedStatement | { query: string; fault: string }, columnsMax: number | undefined): string {
+  const cut = (line: string) => cutLines(line, columnsMax)
+  if ('fault' in answer) return `${cut(oneLine(answer.query, 300))}\n  ${answer.fault}\n`
   const { query, values, summary, notRun, findings, lines } = answer
   const how = summary.executionMs === undefined ? `planned${notRun === undefined ? '' : `, not run: ${notRun}`}` : `${ms(summary.executionMs)}, ${summary.rowsActual} rows`
   return [
-    oneLine(query, 300), `  ${how}${values && values.length > 0 ? `; with ${values.map((value, index) => `$${index + 1} = ${value}`).join(', ')}` : ''}`, '',
-    ...findings.length > 0 ? findings.map(({ says }) => `  * ${says}`) : ['  nothing is wrong with this plan'], '', ...lines.map((line) => `    ${line}`), '',
+    cut(oneLine(query, 300)), `  ${how}${values && values.length > 0 ? `; with ${values.map((value, index) => `$${index + 1} = ${value}`).join(', ')}` : ''}`, '',
+    ...findings.length > 0 ? findings.map(({ says }) => `  * ${says}`) : ['  nothing is wrong with this plan'], '', ...lines.map((line) => cut(`    ${line}`)), '',
   ].join('\n')
 }

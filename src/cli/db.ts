@@ -21,7 +21,7 @@ tenfold db advise --query SQL|FILE --schema SCHEMA.sql
   --url URL                 a database that no application of this folder runs: postgres://..., or env:NAME
   --json                    for programs
 
-It may be used beside the application.
+It may be used beside the application. A terminal shows of a table what it has room for; piped it is whole.
 `,
   options: { json: { type: 'boolean' }, limit: { type: 'string' }, plan: { type: 'boolean' }, query: { type: 'string' }, schema: { type: 'string' }, with: { type: 'string' }, url: { type: 'string' } },
   positionals: ['VERB', 'NAME?'],

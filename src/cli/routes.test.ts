@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { appDefinition, defineApp, defineModule, del, get, post, routes, t } from '../app/index.ts'
 import { defineAuth } from '../auth/index.ts'
 import { routeRows } from './routes.ts'
-import { columns } from './table.ts'
+import { columns, cutLines } from './table.ts'
 
 const { anyone, signedIn, role } = defineAuth({ principal: { id: t.String(), role: t.Union([t.Literal('user'), t.Literal('admin')]), jti: t.String() }, access: '15m', refresh: '7d' })
 const things = defineModule()('things', { migrations: new URL('./none/', import.meta.url) })
@@ -24,4 +24,12 @@ test('routes stand by path, and by method under one path, with all that a reader
 
 test('columns stand under each other, and what is empty is a hyphen', () => {
   assert.equal(columns([['A', 'LONG', 'B'], ['one', 'x', ''], ['', 'word', 'end']]), 'A    LONG  B\none  x     -\n-    word  end\n')
+})
+
+test('lines for a terminal are cut to its width, and say so; without one they are whole', () => {
+  const text = `${'x'.repeat(60)}\nshort\n`
+  assert.equal(cutLines(text, undefined), text)
+  assert.equal(cutLines(text, 60), text)
+  assert.equal(cutLines(text, 59), `${'x'.repeat(58)}…\nshort\n`)
+  assert.equal(cutLines('ab\u{1F600}cd', 4), 'ab…')
 })

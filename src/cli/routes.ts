@@ -1,18 +1,19 @@
 import { type AppDefinition, appDefinition, type AuthRule } from '../app/index.ts'
 import type { Command } from './command.ts'
-import { columns } from './table.ts'
+import { columns, cutLines, terminalColumns } from './table.ts'
 
 export const routesCommand: Command = {
-  help: `tenfold routes: every route by its path: what serves it, who may call it, its own limits (beside the one that every address
-has), and whether it takes an idempotency key. --json prints the same for programs.
+  help: `tenfold routes: every route by its path: who may call it, what serves it, whether it takes an idempotency key, and its own
+limits (beside the one that every address has). A terminal shows what it has room for; piped, or with --json for programs, it is whole.
 `,
   options: { json: { type: 'boolean' } },
   async run({ app }, { values }) {
     const rows = routeRows(appDefinition(app))
     if (values['json']) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
     else {
-      process.stdout.write(columns([['METHOD', 'PATH', 'KIND', 'PROCEDURE', 'AUTH', 'LIMITS', 'KEY'], ...rows.map(({ method, path, kind, procedure, auth, limits, idempotencyKey }) =>
-        [method, path, kind, procedure, auth, limits.map(({ by, rate }) => `${rate} by ${by}`).join(', '), idempotencyKey ?? ''])]))
+      // What a narrow terminal cuts off stands last.
+      process.stdout.write(cutLines(columns([['METHOD', 'PATH', 'AUTH', 'PROCEDURE', 'KIND', 'KEY', 'LIMITS'], ...rows.map(({ method, path, kind, procedure, auth, limits, idempotencyKey }) =>
+        [method, path, auth, procedure, kind, idempotencyKey ?? '', limits.map(({ by, rate }) => `${rate} by ${by}`).join(', ')])]), terminalColumns()))
     }
     return 0
   },

@@ -13,7 +13,7 @@ const help = `tenfold: one application, from one process to many regions
   tenfold up --stage N        bring a whole stage up on this machine, with real engines
   tenfold down                end it
   tenfold ps                  what of it runs: role, address, pid, state
-  tenfold logs NAME           what one of its programs says; --follow goes on
+  tenfold logs NAME           what one of its programs says, as it says it; --no-follow ends
   tenfold migrate             bring the database to what the migration files say
   tenfold migrate --dry-run   try it, and roll it back
   tenfold migrate --check F   what each statement of a migration file locks, rewrites and scans, and the safe way
@@ -81,7 +81,9 @@ async function main(args: readonly string[]): Promise<number> {
   const at = tokens.find((token) => token.kind === 'positional')?.index ?? 0
   const command = await load()
   const configPath = resolve(typeof values.config === 'string' ? values.config : 'tenfold.config.ts')
-  const own = args.slice(at + 1).filter((argument, index, all) => argument !== '--quiet' && ![argument, all[index - 1]].some((one) => one === '--config' || one === '--topology'))
+  // What is for every command is heard here: `--config FILE` and `--config=FILE`.
+  const common = new Set(tokens.flatMap((token) => token.kind === 'option' && ['config', 'topology', 'quiet'].includes(token.name) ? [token.index, ...token.value !== undefined && !token.inlineValue ? [token.index + 1] : []] : []))
+  const own = args.filter((_, index) => index > at && !common.has(index))
   const topologyPath = typeof values.topology === 'string' ? values.topology : undefined
   const given = { quiet: values.quiet === true, configPath, topologyPath, rest: [...values.quiet === true ? ['--quiet'] : [], ...own] }
   if ('runAlone' in command) {

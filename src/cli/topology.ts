@@ -37,7 +37,7 @@ function show({ app, topology }: Config, isJson: boolean): number {
   if (isJson) process.stdout.write(`${JSON.stringify({ topology, faults, later }, null, 2)}\n`)
   else {
     const stage = stages.find(({ name }) => name === topology.stage)
-    process.stdout.write(`${app.name}: stage ${stage?.number} of ${stages.length}, ${stage?.name} (${stage?.adds})\n${JSON.stringify(topology, null, 2)}\n`)
+    process.stdout.write(`${app.name}: ${stage ? `stage ${stage.number} of ${stages.length}, ${stage.name} (${stage.adds})` : 'no stage'}\n${JSON.stringify(topology, null, 2)}\n`)
     for (const { path, message } of later) process.stdout.write(`  not to be started by this version: ${path} ${message}\n`)
     process.stdout.write(faults.length === 0 ? 'valid\n' : `${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}\n`)
   }

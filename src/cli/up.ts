@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { failed, systemClock } from '../base/index.ts'
-import { bringUp, type ComponentStatus, readSession, rigDirectory } from '../ops/index.ts'
+import { bringUp, portsOf, readSession, rigDirectory } from '../ops/index.ts'
 import type { Command } from './command.ts'
 import { leaving } from './leaving.ts'
+import { liveTable, type Screen } from './live-table.ts'
 import { rigTable } from './rig.ts'
 
 /** An application drains, and Postgres writes out what it has, in milliseconds. */
@@ -22,7 +23,7 @@ See also tenfold ps, tenfold logs NAME, tenfold down.
 `,
   options: { stage: { type: 'string' }, ha: { type: 'boolean' } },
   withApplicationOptions: true,
-  async run({ app, topology }, { values, configPath, rest }) {
+  async run({ app, topology, check }, { values, configPath, rest }) {
     const stage = Number(values['stage'])
     if (!Number.isInteger(stage)) throw failed('usage', `tenfold up takes --stage and a number, such as --stage 4.`)
     const highlyAvailable = values['ha'] === true
@@ -31,11 +32,13 @@ See also tenfold ps, tenfold logs NAME, tenfold down.
     const table = liveTable()
     const passed = rest.filter((argument, index) => argument !== '--ha' && argument !== '--stage' && rest[index - 1] !== '--stage' && !argument.startsWith('--stage='))
     try {
+      await check?.({ values }) // what is wrong with its options is told before anything is started
       const up = await bringUp({
-        app, topology, stage, highlyAvailable, onChange: table.show, signal: interrupt.signal,
+        app, topology, stage, highlyAvailable, onChange: (status) => { process.stderr.write(table.show(status, screen())) }, signal: interrupt.signal,
         command: (topologyFile) => [process.execPath, ...process.execArgv, join(import.meta.dirname, 'main.js'), '--config', configPath, '--topology', topologyFile, 'start', ...passed],
       })
-      if ('ownerPid' in up) return await already(rigDirectory(topology), { stage, highlyAvailable })
+      if ('ownerPid' in up) return await already(rigDirectory(topology), { stage, highlyAvailable, port: portsOf(topology).web })
+      table.settle()
       if (up.moved) process.stdout.write(`moved ${up.moved.rows} rows of ${up.moved.tables} tables into the cluster, verified by counts and checksums\n`)
       const web = up.rig.status().find(({ role }) => role === 'application')?.address
       process.stdout.write(`ready in ${((systemClock.monotonic() - began) / 1000).toFixed(1)} s at http://${web}\n`)
@@ -52,33 +55,21 @@ See also tenfold ps, tenfold logs NAME, tenfold down.
   },
 }
 
-/** A second `up` is none, unless it means another stage. */
-async function already(directory: string, wanted: { readonly stage: number; readonly highlyAvailable: boolean }): Promise<number> {
+/** A second `up` is none, unless it means another stage or another port. */
+async function already(directory: string, wanted: { readonly stage: number; readonly highlyAvailable: boolean; readonly port: number }): Promise<number> {
   const session = await readSession(directory)
   if (!session) throw failed('start', 'The rig was up a moment ago and is down now: run tenfold up again.')
   const { state, ownerPid } = session
-  const called = (one: typeof wanted) => `${one.stage}${one.highlyAvailable ? ' with --ha' : ''}`
+  const called = (one: Pick<typeof wanted, 'stage' | 'highlyAvailable'>) => `${one.stage}${one.highlyAvailable ? ' with --ha' : ''}`
   if (state.stage !== 0 && called(state) !== called(wanted)) throw failed('start', `Stage ${called(state)} is up (pid ${ownerPid}): run tenfold down first.`)
+  const { web: port = wanted.port } = state.ports ?? {}
+  if (port !== wanted.port) throw failed('start', `Stage ${called(state)} is up at port ${port} (pid ${ownerPid}), and this asks for port ${wanted.port}: leave PORT out, or run tenfold down first.`)
   process.stdout.write(`stage ${called(wanted)} is up already (pid ${ownerPid})\n${rigTable(state.components)}`)
   return 0
 }
 
-/** On a terminal a table that is drawn again; else a line for each change. */
-function liveTable(): { show(status: readonly ComponentStatus[]): void } {
-  let drawn = 0
-  const told = new Map<string, string>()
-  return {
-    show(status) {
-      if (process.stderr.isTTY) {
-        process.stderr.write(`${drawn > 0 ? `\u001b[${drawn}A\u001b[J` : ''}${rigTable(status)}`)
-        drawn = status.length + 1
-        return
-      }
-      for (const { name, state, address, startedInMs } of status) {
-        if (told.get(name) === state) continue
-        told.set(name, state)
-        if (state !== 'waiting') process.stderr.write(`  ${name}: ${state}${state === 'ready' ? ` at ${address} in ${((startedInMs ?? 0) / 1000).toFixed(1)} s` : ''}\n`)
-      }
-    },
-  }
+/** Asked at each drawing, since a terminal may be made larger or smaller. One that does not know its size is none to draw a table on. */
+function screen(): Screen | undefined {
+  const { isTTY, columns, rows } = process.stderr
+  return isTTY && columns > 0 && rows > 0 ? { columns, rows } : undefined
 }

@@ -91,7 +91,8 @@ export function createPool(name: string, connection: Connection, options: PoolOp
       if (from !== current && !isLast) return await take(true)
       if (error instanceof Error && /timeout exceeded when trying to connect/.test(error.message)) {
         suspected()
-        throw failed('pool-exhausted', `No connection to ${name} became free in ${options.waitMs} ms: ${JSON.stringify(usage())}; shorten transactions, or raise the pool's max.`, { data: usage(), retryAfterMs: options.waitMs, cause: error })
+        const { used, max, waiting } = usage()
+        throw failed('pool-exhausted', `No connection to ${name} became free in ${options.waitMs} ms: ${used} of ${max} are in use, and ${waiting} more ${waiting === 1 ? 'caller waits' : 'callers wait'}; shorten transactions, or raise the pool's max.`, { data: usage(), retryAfterMs: options.waitMs, cause: error })
       }
       suspected()
       throw databaseFault(error, name)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import pg from 'pg'
 import { clientOptions } from './pool.ts'
 import { asRole, connectionOf, inDatabase } from './url.ts'
 
@@ -23,4 +24,20 @@ test('the same place as somebody else, or in another database, of one host or of
 
 test('what is no address of a Postgres is told by the name of its setting', () => {
   for (const text of ['http://one/shop', 'one,two', 'postgres://one:port,two/shop', '']) assert.throws(() => connectionOf(text, 'data.primary'), { code: 'topology', message: /^data\.primary is no address of a Postgres/ })
+})
+
+test('modes of TLS that mean verify-full are said so to the driver, which has nothing to warn of; others are left', async () => {
+  const warned: string[] = []
+  const hear = ({ message }: Error) => { warned.push(message) }
+  process.on('warning', hear)
+  for (const mode of ['prefer', 'require', 'verify-ca', 'verify-full', 'no-verify', 'disable']) {
+    const { connectionString = '' } = clientOptions(connectionOf(`postgres://ann:sslmode=require@one/shop?a=b&sslmode=${mode}&c=d`, 'data.primary'))
+    assert.match(connectionString, new RegExp(`^postgres://ann:sslmode=require@one/shop\\?a=b&sslmode=${mode.startsWith('no') || mode === 'disable' ? mode : 'verify-full'}&c=d$`))
+    void new pg.Client({ connectionString })
+  }
+  await new Promise((resolve) => { process.nextTick(resolve) })
+  process.off('warning', hear)
+  assert.deepEqual(warned, [])
+  const libpq = 'postgres://one/shop?uselibpqcompat=true&sslmode=require'
+  assert.equal(connectionOf(libpq, 'data.primary').connectionString, libpq)
 })

@@ -4,13 +4,19 @@ import type { Address, Connection } from './pool.ts'
 
 /** The database that a URL, or a reference to one (`env:DATABASE_URL`), names; `where` names the setting. Errors: `topology`, `secret`. */
 export function connectionOf(reference: string, where: string): Connection {
-  const text = resolveSecret(reference, where)
+  const text = withTls(resolveSecret(reference, where))
   const hosts = hostsIn(text)
   const url = URL.canParse(oneHost(text, hosts)) ? new URL(oneHost(text, hosts)) : undefined
   if (!url || !/^postgres(ql)?:$/.test(url.protocol)) throw failed('topology', `${where} is no address of a Postgres: write it as postgres://user:password@host:5432/database (more hosts of one cluster parted by commas), or as env:NAME.`)
   const user = decodeURIComponent(url.username)
   return { host: url.hostname, port: Number(url.port || 5432), user, password: decodeURIComponent(url.password), database: decodeURIComponent(url.pathname.slice(1)) || user, connectionString: text, ...(hosts.length > 1 ? { hosts: hosts.map(addressOf) } : {}) }
 }
+
+/**
+ * What the driver takes these modes for, and is going to take for less (topology/topology.ts says what they mean here): said by their own name, it does
+ * not warn. Who asks for libpq's meaning gets it.
+ */
+function withTls(url: string): string { return url.includes('uselibpqcompat=true') ? url : url.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/, '$1verify-full') }
 
 const authority = /^(\w+:\/\/(?:[^@/]*@)?)([^/?]+)/
 

@@ -19,8 +19,9 @@ export function enginesOf(options: EnginesOptions): Engines {
   const name = stages.find(({ number }) => number === stage)?.name
   if (count === undefined || !(name === 'split' || name === 'cached')) throw failed('usage', `This version brings up stages ${Object.keys(replicasOf).join(' and ')}, and ${JSON.stringify(stage)} is none of them: say --stage 2 or --stage 4; tenfold start runs stage 1.`)
   if (options.highlyAvailable) return highlyAvailable(options, name)
-  const primary = primaryComponent({ directory: options.postgresDirectory, database, archive: options.archive, ready: (server) => keepRolePassword(server, database, options.role) })
-  const replicas = Array.from({ length: count }, (_, index) => replicaComponent(`replica-${index + 1}`, { primary }))
+  const names = Array.from({ length: count }, (_, index) => `replica-${index + 1}`)
+  const primary = primaryComponent({ directory: options.postgresDirectory, database, archive: options.archive, replicas: names, ready: (server) => keepRolePassword(server, database, options.role) })
+  const replicas = names.map((replica) => replicaComponent(replica, { primary }))
   const aliases = Object.fromEntries([[database, primary.name], ...replicas.map((replica): [string, string] => [aliasOf(database, replica.name), replica.name])])
   const pooler = pgbouncerComponent('pooler', { databases: aliases, database, roles: [options.role], size: poolerSize })
   return { components: [primary, ...replicas, pooler], secrets: (addressOf) => secretsOf(options, primary, replicas, addressOf), topology: (fileOf) => topologyOf(options, name, replicas, fileOf), backedUp: () => primary.address() }

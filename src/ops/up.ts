@@ -43,6 +43,9 @@ export async function topologyThatIsUp(topology: Topology<any>): Promise<Topolog
 
 function topologyFile(rig: string): string { return join(rig, 'topology.json') }
 
+/** Where the application of a rig answers. */
+export function portsOf({ ports = { web: 3000, ops: 3001 } }: Topology<any>): { readonly web: number; readonly ops: number } { return ports }
+
 function dataDirectory(topology: Topology<any>): string { return resolve((topology.stage === 'single' ? topology.data : topology.directory) ?? '.tenfold') }
 
 /**
@@ -54,7 +57,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
   const directory = join(place, 'rig')
   const definition = appDefinition(app)
   assertTopology(definition, topology)
-  const { web, ops } = topology.ports ?? { web: 3000, ops: 3001 }
+  const ports = portsOf(topology)
   const other = await readSession(directory)
   if (other) return other
   let isUp = false
@@ -75,7 +78,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
     const engines = enginesOf({ archive: backups?.archive ?? 'off', logSlot: backups && slotName(databaseName(definition)), stage, topology, highlyAvailable, rigDirectory: directory, database: databaseName(definition), postgresDirectory: data.file('postgres'), role: applicationRole(secret), directory: data.path })
     const secretsDirectory = join(directory, 'secrets')
     const application = applicationComponent('application', {
-      needs: engines.components.map(({ name }) => name), command: command(topologyFile(directory)), cwd: process.cwd(), ports: { web, ops },
+      needs: engines.components.map(({ name }) => name), command: command(topologyFile(directory)), cwd: process.cwd(), ports,
       async prepare(addressOf) {
         await mkdir(secretsDirectory, { recursive: true, mode: 0o700 })
         const secrets = await engines.secrets(addressOf)
@@ -86,7 +89,7 @@ export async function bringUp({ app, topology, stage, highlyAvailable, command, 
       },
     })
     await engines.prepare?.()
-    const rig = await createRig(directory, [...engines.components, application], (status) => { session.say({ stage, highlyAvailable, components: status }); onChange(status) })
+    const rig = await createRig(directory, [...engines.components, application], (status) => { session.say({ stage, highlyAvailable, ports, components: status }); onChange(status) })
     closing.push(() => rig.down())
     signal.addEventListener('abort', () => { if (!isUp) void rig.down() })
     await rig.up()

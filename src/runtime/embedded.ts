@@ -5,6 +5,7 @@ import type { Logs } from '../observe/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import type { PostgresOptions, PostgresServer } from '../ops/rig/postgres.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
+import { dropStaleSlots } from '../ops/rig/slots.ts'
 import { keepRolePassword } from './application-role.ts'
 
 export interface Embedded {
@@ -28,6 +29,7 @@ export async function startEmbedded(options: { app: AppDefinition; directory: st
     signal?.throwIfAborted()
     await migrateOn(server.address, options, { starting: true })
     if (!options.held) await keepRolePassword(server.address, name, application)
+    if (!options.held) await dropStaleSlots(server.address, options.directory, [])
     signal?.throwIfAborted()
   } catch (error) {
     await server.stop()

@@ -1,5 +1,5 @@
 import type { AppDefinition } from '../app/index.ts'
-import { failed, milliseconds, systemClock } from '../base/index.ts'
+import { failed, type Fault, milliseconds, systemClock } from '../base/index.ts'
 import { asRole, type Connection, connectionOf, type DataConfig, type DatabaseConfig, findPrimary, migrate, type MigrateOptions, type AppliedFile, verifyServers } from '../data/index.ts'
 import { connectionNeeds, unsupported, type WiderTopology } from '../topology/index.ts'
 import { applicationRole } from './embedded.ts'
@@ -24,6 +24,7 @@ async function serversOf({ data }: WiderTopology<any>, secret: Uint8Array): Prom
 export async function openServers(topology: WiderTopology<any>, { app, secret, status }: { app: AppDefinition; secret: Uint8Array; status: (text: string) => void }): Promise<{ data: DataConfig; /** As whoever may migrate. */ address: Connection; lost: Promise<Error>; stop(): Promise<void> }> {
   const servers = await reachServers(app, topology, secret)
   await migrateServers(app, servers, secret, { status, starting: true })
+  await assertPoolers(servers) // as the application's role, which the first migration makes
   return { data: servers.data, address: servers.admin, lost: new Promise(() => {}), async stop() {} }
 }
 
@@ -40,10 +41,30 @@ export async function reachServers(app: AppDefinition, topology: WiderTopology<a
 async function assertServers(topology: WiderTopology<any>, { admin, config }: Servers): Promise<void> {
   const needs = connectionNeeds(topology)
   const needed = (path: string) => { const need = needs.find((one) => one.path === path); return need ? { needed: need } : {} }
-  const faults = await verifyServers([
+  assertNone(await verifyServers([
     { path: 'data.primary', role: 'primary', connection: admin, ...needed('data.primary') },
     ...config.replicas.map((replica, index) => { const path = `data.replicas.${index}`; return { path, role: 'replica' as const, connection: asAdmin(replica, admin), mayLead: (admin.hosts ?? []).some(({ host, port }) => host === replica.host && port === replica.port), ...needed(path) } }),
-  ], systemClock)
+  ], systemClock))
+}
+
+/** Whether the poolers lead the application where they should. Errors: `topology`, with every fault. */
+async function assertPoolers({ admin, config: { pooler } }: Servers): Promise<void> {
+  if (!pooler) return
+  const replicas = (pooler.replicas ?? []).flatMap((connection, index) => connection ? [{ path: `${replicaPoolers}.${index}`, role: 'replica' as const, connection }] : [])
+  const ask = () => verifyServers([{ path: 'data.primary', role: 'primary', connection: admin }, { path: 'data.pooler.primary', role: 'pooler', connection: pooler.primary }, ...replicas], systemClock)
+  let faults = await ask()
+  for (const until = systemClock.monotonic() + replayMs; faults.length > 0 && faults.every(({ path }) => path.startsWith(replicaPoolers)) && systemClock.monotonic() < until;) {
+    await systemClock.sleep(200)
+    faults = await ask()
+  }
+  assertNone(faults)
+}
+
+const replicaPoolers = 'data.pooler.replicas'
+/** A replica may not have replayed yet that the application's role was made, and PgBouncer asks a server that refused it only after 15 s again (`server_login_retry`). In milliseconds. */
+const replayMs = 20_000
+
+function assertNone(faults: readonly Fault[]): void {
   if (faults.length > 0) throw failed('topology', `The servers are not as the topology says:\n${faults.map(({ path, message }) => `  ${path} ${message}`).join('\n')}`, { faults })
 }
 

@@ -1,36 +1,13 @@
-import { type AppDefinition, jsonSchema, type JsonSchema, t, validator } from '../app/index.ts'
-import { type Duration, failed, type Fault, isTenfoldError, milliseconds, rate, type Rate } from '../base/index.ts'
+import type { AppDefinition } from '../app/index.ts'
+import { type Duration, failed, type Fault, milliseconds, rate, type Rate } from '../base/index.ts'
+import { shapeFaults } from './shape-faults.ts'
 import type { BackupPolicy, Topology } from './topology.ts'
 import { isReference, widerFaults } from './wider.ts'
 
-export const stages = [
-  { number: 1, name: 'single', adds: 'one process, embedded Postgres, jobs and events in Postgres, in-process cache' },
-  { number: 2, name: 'split', adds: 'Postgres on its own, pooled, backed up' },
-  { number: 3, name: 'balanced', adds: 'several web processes behind a balancer, workers apart' },
-  { number: 4, name: 'cached', adds: 'a shared cache, read replicas, edge cache' },
-  { number: 5, name: 'elastic', adds: 'autoscaled fleets' },
-  { number: 6, name: 'sharded', adds: 'sharded writes, a broker, extracted services' },
-  { number: 7, name: 'global', adds: 'several regions' },
-] as const
-
-const text: JsonSchema = jsonSchema(t.String())
-const shape: JsonSchema = {
-  type: 'object', required: ['stage'],
-  properties: { stage: { enum: stages.map(({ name }) => name) } as JsonSchema, host: text, data: {}, ports: { type: 'object', properties: { web: port(), ops: port() }, required: ['web', 'ops'], additionalProperties: false } as JsonSchema, cors: { type: 'array', items: text }, docs: jsonSchema(t.Boolean()) },
-}
-const checkShape = validator(shape, 'The topology')
-
-function port(): JsonSchema { return jsonSchema(t.Integer({ minimum: 0, maximum: 65_535 })) }
-
-/** Every fault of a topology, each with its path and remedy; none when it can be used with that application. */
+/** Every fault of what is given as a topology, each with its path and remedy; none when it can be used with that application. Those of its shape alone, where it has any. */
 export function topologyFaults(app: AppDefinition, topology: Topology): Fault[] {
-  try {
-    checkShape(topology)
-  } catch (error) {
-    if (isTenfoldError(error)) return [...error.faults ?? []].map(({ path, message }) => ({ path: path.slice(1).replaceAll('/', '.') || 'topology', message }))
-    throw error
-  }
-  return [...commonFaults(app, topology), ...(topology.backup ? backupFaults(topology.backup) : []), ...(topology.stage === 'single' ? [] : widerFaults(app, topology))]
+  const faults = shapeFaults(topology)
+  return faults.length > 0 ? faults : [...commonFaults(app, topology), ...(topology.backup ? backupFaults(topology.backup) : []), ...(topology.stage === 'single' ? [] : widerFaults(app, topology))]
 }
 
 /** Errors: `topology`, with every fault. */
@@ -54,18 +31,16 @@ function commonFaults(app: AppDefinition, topology: Topology): Fault[] {
   const { tracing, ports } = topology
   if (ports && ports.web === ports.ops && ports.web !== 0) faults.push({ path: 'ports.ops', message: `is the same as ports.web (${ports.web}): give it another` })
   if (tracing && !isReference(tracing.endpoint) && !/^https?:\/\//.test(tracing.endpoint)) faults.push({ path: 'tracing.endpoint', message: 'is no URL: write it as http://127.0.0.1:4318, or as env:NAME' })
-  if (tracing?.share !== undefined && !(tracing.share >= 0 && tracing.share <= 1)) faults.push({ path: 'tracing.share', message: `is ${tracing.share}: use a share from 0 to 1, such as 0.1` })
   return faults
 }
 
-function backupFaults({ to, s3, every = '1d', loseAtMost = '60s', keep = 7 }: BackupPolicy): Fault[] {
+function backupFaults({ to, s3, every = '1d', loseAtMost = '60s' }: BackupPolicy): Fault[] {
   const faults: Fault[] = []
-  if (typeof to !== 'string' || to === '' || (/^\w+:\/\//.test(to) && !/^s3:\/\/[a-z0-9][a-z0-9.-]+/.test(to))) faults.push({ path: 'backup.to', message: 'is no store of backups: use a folder, or s3://bucket/prefix' })
+  if (to === '' || (/^\w+:\/\//.test(to) && !/^s3:\/\/[a-z0-9][a-z0-9.-]+/.test(to))) faults.push({ path: 'backup.to', message: 'is no store of backups: use a folder, or s3://bucket/prefix' })
   if (s3?.endpoint !== undefined && !/^https?:\/\/./.test(s3.endpoint)) faults.push({ path: 'backup.s3.endpoint', message: 'is no URL: write it as https://s3.example.com' })
   for (const name of ['accessKey', 'secretKey'] as const) if (s3?.[name] !== undefined && !isReference(s3[name])) faults.push({ path: `backup.s3.${name}`, message: 'is a value: secrets are references, env:NAME or file:PATH' })
   if (!isBetween(every, '1m', '30d')) faults.push({ path: 'backup.every', message: `is no time from a minute to 30 days: write it as '1d'` })
   if (!isBetween(loseAtMost, '1s', '1h')) faults.push({ path: 'backup.loseAtMost', message: `is no time from a second to an hour: write it as '60s'` })
-  if (!Number.isInteger(keep) || keep < 1 || keep > 1000) faults.push({ path: 'backup.keep', message: `is ${keep}: keep a whole number of backups, from 1 to 1000` })
   return faults
 }
 

@@ -30,8 +30,9 @@ test('ten processes of ten connections are more than a server takes; a pooler be
 })
 
 test('what is missing or a value is told with its path', () => {
-  assert.deepEqual(faultsOf({ stage: 'split' }), [`data is missing: write { engine: 'postgres', primary: 'env:DATABASE_URL', pool: { max: 10, waitMs: 2000 } }`])
-  assert.deepEqual(faultsOf({ ...split({ pool: { max: 0, waitMs: 'long' }, replicas: ['postgres://u:p@h/d'], lagLimit: 'soon', pooler: { engine: 'pgbouncer', primary: 'postgres://p' } }), secret: undefined }).map((fault) => fault.split(' ').slice(0, 3).join(' ')), [
-    'secret is missing:', 'data.replicas.0 is a', 'data.pooler.primary is a', 'data.pool.max is 0:', 'data.pool.waitMs is long:', 'data.lagLimit is no',
+  assert.deepEqual(faultsOf({ stage: 'split' }), ['secret is missing: every process needs the same, 32 bytes or more, as env:NAME', `data is missing: write { engine: 'postgres', primary: 'env:DATABASE_URL', pool: { max: 10, waitMs: 2000 } }`])
+  assert.deepEqual(faultsOf(split({ pool: { max: 0, waitMs: 'long' } })), ['data.pool.max must be at least 1, and is 0', 'data.pool.waitMs must be a whole number, and is the string "long"'])
+  assert.deepEqual(faultsOf(split({ replicas: ['postgres://u:p@h/d'], lagLimit: 'soon', pooler: { engine: 'pgbouncer', primary: 'postgres://p' } })).map((fault) => fault.split(' ').slice(0, 3).join(' ')), [
+    'data.replicas.0 is a', 'data.pooler.primary is a', 'data.lagLimit is no',
   ])
 })

@@ -53,7 +53,13 @@ export interface SingleTopology extends Everywhere {
   readonly data?: string
 }
 
-/** Postgres on servers of its own. Where each is, with its password, is a secret: `postgres://user:password@host:5432/database`. */
+/**
+ * Postgres on servers of its own. Where each is, with its password, is a secret: `postgres://user:password@host:5432/database`.
+ *
+ * TLS is as `?sslmode=` says. Left out, or `disable`: none. `verify-full`: the server's certificate is of an authority that this machine
+ * trusts (or of `&sslrootcert=FILE`), and of that host; `prefer`, `require` and `verify-ca` mean the same here, since what encrypts without
+ * knowing for whom protects from nobody who stands between. `no-verify`: encrypted, to whoever answers.
+ */
 export interface DataTopology<A> {
   readonly engine: 'postgres'
   /**
@@ -61,7 +67,10 @@ export interface DataTopology<A> {
    * are the servers of one cluster: whichever is the primary is found, also after a failover.
    */
   readonly primary: Secret
-  /** Streaming copies, three at most that help; reads go there where the caller has seen nothing newer. */
+  /**
+   * Streaming copies, three at most that help; reads go there where the caller has seen nothing newer. The application is `tenfold_app` there
+   * as on the primary: a URL needs no user and no password, and what it says of them is not used. (Poolers: the same.)
+   */
   readonly replicas?: readonly Secret[]
   /** A pooler in transaction mode, by which transactions reach the primary and, where said, each replica. */
   readonly pooler?: { readonly engine: 'pgbouncer'; readonly primary: Secret; readonly replicas?: readonly Secret[]; /** Connections that it opens to a server at most (`default_pool_size`), 20 unless told. */ readonly size?: number }

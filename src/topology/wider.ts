@@ -1,5 +1,5 @@
 import type { AppDefinition } from '../app/index.ts'
-import { type Duration, type Fault, milliseconds, resolveSecret } from '../base/index.ts'
+import { bytes, type Duration, type Fault, milliseconds, resolveSecret, type Size } from '../base/index.ts'
 import { connectionFaults } from './connections.ts'
 import type { DataTopology, WiderTopology } from './topology.ts'
 
@@ -9,14 +9,19 @@ export function isReference(value: string): boolean { return /^(env|file|vault):
 export function widerFaults(app: AppDefinition, topology: WiderTopology<any>): Fault[] {
   const faults: Fault[] = []
   const { data } = topology
-  if (data === undefined || typeof data !== 'object') return [{ path: 'data', message: `is missing: write { engine: 'postgres', primary: 'env:DATABASE_URL', pool: { max: 10, waitMs: 2000 } }` }]
-  if (topology.secret === undefined) faults.push({ path: 'secret', message: 'is missing: every process needs the same, 32 bytes or more, as env:NAME' })
-  for (const [path, value] of references(data)) if (value === undefined || !isReference(value)) faults.push({ path, message: value === undefined ? 'is missing: say where the database is, as env:NAME' : 'is a value: where a database is, with its password, is a secret; write env:NAME or file:PATH' })
+  for (const [path, value] of references(data)) if (!isReference(value)) faults.push({ path, message: 'is a value: where a database is, with its password, is a secret; write env:NAME or file:PATH' })
+  for (const [index, replica] of (data.replicas ?? []).entries()) {
+    const first = data.replicas?.indexOf(replica) ?? index
+    if (first < index) faults.push({ path: `data.replicas.${index}`, message: `is the same as data.replicas.${first} (${replica}): name another server, or leave it out` })
+  }
+  if ((data.pooler?.replicas?.length ?? 0) > (data.replicas?.length ?? 0)) faults.push({ path: 'data.pooler.replicas', message: `are more than data.replicas, which they lead to one by one: name as many, or fewer` })
   if (data.pooler && hasSeveralHosts(data.primary)) faults.push({ path: 'data.pooler', message: 'stands before one server, and data.primary names several: after a failover it would go on sending to the old primary; leave the pooler out, and the pools of each process follow' })
-  const { pool } = data
-  if (!(Number.isInteger(pool?.max) && pool.max > 0 && pool.max <= 1_000)) faults.push({ path: 'data.pool.max', message: `is ${pool?.max}: use a whole number of connections, 1 to 1000, such as 10` })
-  if (!(pool?.waitMs > 0 && pool.waitMs <= 60_000)) faults.push({ path: 'data.pool.waitMs', message: `is ${pool?.waitMs}: use milliseconds, up to 60000, such as 2000` })
   if (data.lagLimit !== undefined && !isDuration(data.lagLimit)) faults.push({ path: 'data.lagLimit', message: `is no duration: write it as '500ms'` })
+  if (topology.cache && !isSize(topology.cache.memory)) faults.push({ path: 'cache.memory', message: `is no size: write it as '64mb'` })
+  for (const part of ['web', 'workers'] as const) {
+    const processes = topology[part]?.processes
+    if (typeof processes === 'object' && processes.min > processes.max) faults.push({ path: `${part}.processes.min`, message: `is ${processes.min}, more than max (${processes.max}): lower it` })
+  }
   for (const name of Object.keys(data.shards ?? {})) {
     const module = app.modules.get(name)
     if (!module) faults.push({ path: `data.shards.${name}`, message: `is no module of ${app.name}` })
@@ -26,7 +31,7 @@ export function widerFaults(app: AppDefinition, topology: WiderTopology<any>): F
   return faults.length > 0 ? faults : connectionFaults(topology)
 }
 
-function references({ primary, replicas = [], pooler }: DataTopology<any>): [string, string | undefined][] {
+function references({ primary, replicas = [], pooler }: DataTopology<any>): [string, string][] {
   return [
     ['data.primary', primary], ...replicas.map((value, index): [string, string] => [`data.replicas.${index}`, value]),
     ...(pooler ? [['data.pooler.primary', pooler.primary] as [string, string], ...(pooler.replicas ?? []).map((value, index): [string, string] => [`data.pooler.replicas.${index}`, value])] : []),
@@ -34,13 +39,17 @@ function references({ primary, replicas = [], pooler }: DataTopology<any>): [str
 }
 
 /** Where the reference can be followed already; a place that checks topologies may not have the secrets. */
-function hasSeveralHosts(reference: string | undefined): boolean {
-  if (reference === undefined || !isReference(reference)) return false
+function hasSeveralHosts(reference: string): boolean {
+  if (!isReference(reference)) return false
   try { return /^\w+:\/\/(?:[^@/]*@)?([^/?]+)/.exec(resolveSecret(reference, 'data.primary'))?.[1]?.includes(',') === true } catch { return false } // that it is missing is told where it is used
 }
 
 function isDuration(value: string): boolean {
   try { return milliseconds(value as Duration) > 0 } catch { return false } // the fault is told by the caller
+}
+
+function isSize(value: Size): boolean {
+  try { return bytes(value) > 0 } catch { return false } // the fault is told by the caller
 }
 
 /** What is valid, and waits for a later version. */

@@ -71,7 +71,7 @@ test('a pool that is full says so, with its figures, after its wait', async () =
   const { data } = running.engine.platform
   const place = { database: data.databaseOf(undefined), schema: 'probe', bucket: undefined }
   const held = await Promise.all([1, 2].map(() => data.write(place, { isolation: 'read committed', timeoutMs: 5_000 })))
-  await assert.rejects(running.call(put, { ownerId: 'a', id: 'x' }), { code: 'pool-exhausted', status: 503, data: { used: 2, available: 0, waiting: 0, max: 2 } })
+  await assert.rejects(running.call(put, { ownerId: 'a', id: 'x' }), { code: 'pool-exhausted', status: 503, message: /became free in 250 ms: 2 of 2 are in use, and 0 more callers wait; shorten/, data: { used: 2, available: 0, waiting: 0, max: 2 } })
   assert.deepEqual(await running.call(all, { ownerId: 'a' }), [], 'writes at their limit do not keep reads out')
   await Promise.all(held.map((transaction) => transaction.rollback()))
   await running.call(put, { ownerId: 'a', id: 'x' })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ask, customer, type Order, products, setGateway } from './client.ts'
@@ -33,15 +34,22 @@ test('the command line teaches, refuses in a sentence, and answers with exit cod
   }
   const routes = await say('routes')
   assert.deepEqual([routes.code, routes.stderr], [0, ''])
-  assert.match(routes.stdout, /^METHOD {2,}PATH {2,}KIND [^]*\nPOST {2,}\/v1\/orders {2,}action {2,}orders\.checkout {2,}signed in {2,}\S[^\n]* {2,}required\n/)
+  assert.match(routes.stdout, /^METHOD {2,}PATH {2,}AUTH [^]*\nPOST {2,}\/v1\/orders {2,}signed in {2,}orders\.checkout {2,}action {2,}required {2,}\S[^\n]*\n/)
   const rows = JSON.parse((await say('routes', '--json')).stdout) as { path: string }[]
   assert.equal(rows.length, routes.stdout.trim().split('\n').length - 1)
+  for (const config of [['--config=examples/shop/tenfold.config.ts'], ['--config', 'examples/shop/tenfold.config.ts'], ['--quiet']]) assert.deepEqual(await say('ps', ...config, '--json'), { code: 1, stdout: '[]\n', stderr: '' }, config.join(' '))
   const checked = await say('check')
   assert.deepEqual([checked.code, checked.stderr], [0, ''])
   assert.match(checked.stdout, /^(note {2}.*\n)+shop: no faults, \d+ notes\n$/)
   const topology = await say('topology')
   assert.deepEqual([topology.code, topology.stderr], [0, ''])
   assert.match(topology.stdout, /^shop: stage 1 of 7, single [^]*\nvalid\n$/)
+  const file = join(directory, '../topology.json')
+  for (const [text, code, sentence] of [['"x"', 2, /holds no topology: it is "x", and must be/], ['[]', 2, /holds no topology: it is a list/], ['null', 2, /holds no topology: it is null/], ['{"stage":"nope"}', 1, /^shop: no stage\n[^]*\n {2}stage must be one of .*"nope"$/m]] as const) {
+    await writeFile(file, text)
+    const { stdout, stderr, ...refused } = await say('--topology', file, 'topology')
+    assert.deepEqual([refused.code, sentence.test(stdout + stderr), (stdout + stderr).includes('undefined')], [code, true, false], stdout + stderr)
+  }
   const read = await say('topology', '--json')
   const { topology: { stage, data }, faults } = JSON.parse(read.stdout) as { topology: { stage: string; data: string }; faults: unknown[] }
   assert.deepEqual([read.code, read.stderr, stage, data, faults], [0, '', 'single', directory, []])

@@ -1,6 +1,6 @@
 /** The rig: a whole stage of the shop on this machine, from real engines. */
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { signalProcess } from '../../src/base/process.ts'
@@ -42,14 +42,21 @@ test('stage 4 comes up whole; a second up is none; what is killed comes back; wh
   assert.deepEqual([again.code, /stage 4 is up already/.test(again.stdout)], [0, true])
   const other = await finished(await command(directory, ['up', '--stage', '2'], { ports: stage.ports }))
   assert.deepEqual([other.code, other.stderr.includes('Stage 4 is up')], [1, true])
+  const elsewhere = await finished(await command(directory, ['up', '--stage', '4']))
+  assert.equal(elsewhere.code, 1)
+  assert.match(elsewhere.stderr, new RegExp(`Stage 4 is up at port ${stage.ports.web} \\(pid ${stage.pid}\\), and this asks for port \\d+: leave PORT out`))
   const alone = await finished(await command(directory, ['start'], { ports: await freePorts() }))
   assert.match(alone.stderr, /Another Tenfold process/)
 
+  const follows = await command(directory, ['logs', 'pooler'])
   for (const { name, pid } of rows) {
     signalProcess(pid as number, 'SIGKILL')
     await until(`${name} is back`, async () => (await stage.ps()).find((one) => one.name === name)?.restarts === 1 && (await stage.ps()).every(({ state }) => state === 'ready'))
   }
-  const logs = await finished(await command(directory, ['logs', 'pooler']))
+  await until('who follows the log reads it', () => /pooler ended by itself/.test(follows.stdout()))
+  process.kill(follows.pid, 'SIGINT')
+  assert.deepEqual(await follows.ended, { code: 0, signal: null })
+  const logs = await finished(await command(directory, ['logs', 'pooler', '--no-follow']))
   assert.match(logs.stdout, /pooler ended by itself/)
   await until('the shop answers again', async () => (await jsonOf(`${stage.urls.ops}/readyz`).catch(() => undefined))?.status === 200)
 
@@ -60,10 +67,19 @@ test('stage 4 comes up whole; a second up is none; what is killed comes back; wh
   const second = await startStage(directory, 4, stage.ports)
   assert.deepEqual((await second.ps()).map(({ address }) => address), rows.map(({ address }) => address), 'ports are remembered')
   assert.deepEqual((await jsonOf(`${second.urls.web}/v1/products?limit=1`)).body['data'], products.body['data'])
+  const untilDown = await command(directory, ['logs', 'primary', '--follow'])
   const down = await finished(await command(directory, ['down']))
+  assert.deepEqual([(await finished(untilDown)).code, (await finished(await command(directory, ['logs', 'primary']))).code], [0, 0], 'where nothing is up, nothing is waited for')
+  assert.match((await finished(await command(directory, ['logs', 'nosuch']))).stderr, /There is no log of "nosuch": use application, pooler, primary, replica-1, replica-2\./)
   assert.deepEqual([down.code, down.stdout], [0, 'down\n'])
   assert.equal((await second.ended).code, 0)
   assert.deepEqual(await processesOf(directory), [])
+
+  const slots = () => readdir(join(directory, 'postgres/cluster/pg_replslot'))
+  assert.deepEqual((await slots()).toSorted(), ['replica_1', 'replica_2'])
+  const single = await command(directory, ['start'])
+  await until('stage 1 is ready', () => /^ready /m.test(single.stdout()))
+  assert.deepEqual(await slots(), [], 'stage 1 keeps no log for replicas')
 })
 
 test('a shop that grows finds its rows: stage 1, then 2, then 1 again; Ctrl-C while it comes up leaves nothing', { skip: lacking, timeout: 110_000 }, async (context) => {
@@ -93,9 +109,11 @@ test('a shop that grows finds its rows: stage 1, then 2, then 1 again; Ctrl-C wh
 
 test('what cannot come up says so in a sentence', async (context) => {
   const directory = await dataDirectory(context)
-  for (const [args, sentence] of [[['up'], /takes --stage and a number/], [['up', '--stage', 'four'], /takes --stage and a number/], [['up', '--stage', '3'], /brings up stages 2 and 4/], [['logs', 'nobody'], /nothing is up/], [['logs', '../x'], /nothing is up/]] as const) {
+  for (const [args, sentence] of [[['up'], /takes --stage and a number/], [['up', '--stage', 'four'], /takes --stage and a number/], [['up', '--stage', '3'], /brings up stages 2 and 4/], [['logs', 'nobody'], /nothing was ever up/], [['logs', '../x'], /nothing was ever up/]] as const) {
     const { code, stderr } = await finished(await command(directory, args))
     assert.deepEqual([code, sentence.test(stderr), /\n {4}at /.test(stderr)], [2, true, false], stderr)
   }
   assert.equal((await finished(await command(directory, ['down']))).stdout, 'nothing was up\n')
+  const early = await finished(await command(directory, ['up', '--stage', '2', '--data', '/nofile']))
+  assert.deepEqual([early.code, early.stderr.includes('/nofile'), early.stderr.includes('primary')], [1, true, false], early.stderr)
 })

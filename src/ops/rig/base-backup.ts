@@ -36,6 +36,13 @@ export async function ensureSlot(session: pg.Client, slot: string): Promise<void
   })
 }
 
+/** Whether the primary still has all that the standby of that slot has not yet had; a slot that is lost (`max_slot_wal_keep_size`) is dropped. (PostgreSQL documentation, "Streaming Replication Protocol", READ_REPLICATION_SLOT; of Postgres 15 and later.) */
+export async function keepsLogFor(session: pg.Client, slot: string): Promise<boolean> {
+  const { rows: [row] } = await session.query<{ slot_type: string | null; restart_lsn: string | null }>(`READ_REPLICATION_SLOT ${pg.escapeIdentifier(slot)}`)
+  if (row?.slot_type && !row.restart_lsn) await session.query(`DROP_REPLICATION_SLOT ${pg.escapeIdentifier(slot)}`)
+  return Boolean(row?.restart_lsn)
+}
+
 /**
  * What `pg_basebackup`, which npm doesn't bring, does: unpacks a running server's files into that empty directory. They are of one moment only together with the
  * log since the backup's start, which the standby then asks for: make its slot before.

@@ -92,7 +92,7 @@ export function createKeeper(component: Component, inRig: Omit<ComponentPlace, '
       await running?.stop() // one that was just coming back
       await starting
       running = undefined
-      if (status.state !== 'failed') change({ state: 'stopped', pid: undefined })
+      if (status.state !== 'failed' && status.state !== 'waiting') change({ state: 'stopped', pid: undefined })
     },
   }
 }

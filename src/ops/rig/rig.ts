@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../../base/errors.ts'
 import type { Component, ComponentPlace } from './component.ts'
@@ -75,6 +75,12 @@ export async function createRig(directory: string, components: readonly Componen
 }
 
 export function logFile(directory: string, name: string): string { return join(directory, 'logs', `${name}.log`) }
+
+/** Of which components there is a log, also when nothing is up. */
+export async function logNames(directory: string): Promise<string[]> {
+  const files = await readdir(join(directory, 'logs')).catch(() => [])
+  return files.filter((file) => file.endsWith('.log')).map((file) => file.slice(0, -'.log'.length)).toSorted()
+}
 
 /** Each behind those that it needs. Errors: `internal`, where that cannot be. */
 export function inOrder(components: readonly Component[]): Component[] {

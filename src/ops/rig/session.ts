@@ -10,6 +10,8 @@ import type { ComponentStatus } from './keeper.ts'
 export interface RigState {
   readonly stage: number
   readonly highlyAvailable: boolean
+  /** Of the application; unknown until it has first been written down. */
+  readonly ports?: { readonly web: number; readonly ops: number }
   readonly components: readonly ComponentStatus[]
 }
 

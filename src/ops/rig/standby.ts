@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../../base/errors.ts'
 import { fileFault, replaceFile } from '../../base/private-files.ts'
 import { runCommand } from '../../base/process.ts'
-import { copyCluster, ensureSlot, type PostgresAddress, replicationSession } from './base-backup.ts'
+import { copyCluster, ensureSlot, keepsLogFor, type PostgresAddress, replicationSession } from './base-backup.ts'
 import { fillCluster, hasCluster, type Home, isStandby, keepPassword, openHome } from './cluster.ts'
 import { launch, type LaunchOptions, type PostgresServer } from './postgres.ts'
 import { connectionInfo, type PostgresSettings } from './settings.ts'
@@ -16,6 +17,8 @@ export interface StandbyOptions extends LaunchOptions {
   readonly applyDelayMs?: number | undefined
   /** By which the primary knows this standby: letters, digits, `_`. Undefined: one made from the directory. */
   readonly slot?: string | undefined
+  /** A standby for which the primary keeps no log any more would never catch up: it is thrown away, and copied again. */
+  readonly copiesAnew?: boolean
 }
 
 /** Copies a running primary into a directory without a database. Its writers write on meanwhile. Errors: `start`, as of `startPostgres`, and no such primary. */
@@ -35,6 +38,10 @@ export async function startStandby(options: StandbyOptions): Promise<PostgresSer
   const { primary, applyDelayMs } = options
   return await inHome(options.directory, async (home) => {
     const slot = slotOf(home, options)
+    if (options.copiesAnew && await hasCluster(home) && await isStandby(home) && await isLeftBehind(primary, slot)) {
+      options.onStatus?.(`The primary keeps no log for ${slot} any more: it is copied again`)
+      await rm(home.cluster, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+    }
     if (!await hasCluster(home)) await clone(home, options)
     else if (await isStandby(home)) await ensureSlotOn(primary, slot, options.onStatus)
     else throw failed('start', `The database in ${home.directory} is not a standby, or was promoted: delete it to have it cloned again, or start it as a primary.`)
@@ -86,6 +93,12 @@ async function ensureSlotOn(primary: PostgresAddress, slot: string, onStatus: La
   } catch (error) {
     onStatus?.(`The standby starts without its primary. ${(error as Error).message}`)
   }
+}
+
+/** Where the primary cannot be asked, nobody knows: it is then left as it is. */
+async function isLeftBehind(primary: PostgresAddress, slot: string): Promise<boolean> {
+  const session = await replicationSession(primary).catch(() => undefined)
+  return session !== undefined && await keepsLogFor(session, slot).then((kept) => !kept, () => false).finally(() => session.end())
 }
 
 function slotOf(home: Home, { slot }: { slot?: string | undefined }): string {

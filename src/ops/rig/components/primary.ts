@@ -4,6 +4,7 @@ import type { PostgresAddress } from '../base-backup.ts'
 import { findEngine } from '../binaries.ts'
 import type { Component, RunningComponent } from '../component.ts'
 import { type PostgresOptions, type PostgresServer, startPostgres } from '../postgres.ts'
+import { dropStaleSlots } from '../slots.ts'
 
 /** A Postgres that takes writes. Its directory is stage 1's: an application that grows finds its rows. */
 export interface PrimaryComponent extends Component {
@@ -15,11 +16,13 @@ export interface PrimaryOptions {
   readonly directory: string
   readonly database: string
   readonly archive?: PostgresOptions['archive']
+  /** Those that follow it: of others no log is kept. */
+  readonly replicas?: readonly string[]
   /** Runs before anything else reaches it. */
   readonly ready?: (server: PostgresAddress) => Promise<void>
 }
 
-export function primaryComponent({ directory, database, archive, ready }: PrimaryOptions): PrimaryComponent {
+export function primaryComponent({ directory, database, archive, replicas = [], ready }: PrimaryOptions): PrimaryComponent {
   let server: PostgresServer | undefined
   return {
     name: 'primary', role: 'primary', needs: [],
@@ -29,6 +32,7 @@ export function primaryComponent({ directory, database, archive, ready }: Primar
     async start(place) {
       server = await startPostgres({ directory, archive, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) })
       await makeDatabase(server, database)
+      await dropStaleSlots(server, directory, replicas)
       await ready?.(server)
       return runningServer(server)
     },

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findEngine } from '../binaries.ts'
 import type { Component } from '../component.ts'
+import { slotOf } from '../slots.ts'
 import { startStandby } from '../standby.ts'
 import { type PrimaryComponent, runningServer } from './primary.ts'
 
@@ -13,8 +14,7 @@ export function replicaComponent(name: string, { primary, applyDelayMs }: { prim
     async prepare() {},
     async start(place) {
       const directory = join(place.directory, 'postgres')
-      const slot = name.replaceAll(/\W/g, '_')
-      return runningServer(await startStandby({ directory, primary: primary.address(), slot, applyDelayMs, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) }))
+      return runningServer(await startStandby({ directory, primary: primary.address(), slot: slotOf(name), copiesAnew: true, applyDelayMs, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) }))
     },
     async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
   }
