@@ -96,14 +96,18 @@ test('what takes a protection away is refused, however it is said', async () => 
 
 test('rows are counted as changed or locked whatever the statement that does it looks like', async () => {
   const writer = (body: string) => `create function f() returns void language sql as $$ ${body} $$`
+  const child = 'create table kid (id int primary key, c bigint references customers on delete cascade); create index on kid (c)'
+  const writes = (body: string) => `create function t() returns trigger language plpgsql as $$ begin ${body}; return new; end $$; create trigger t before insert on orders for each row execute function t()`
   await verdicts([
+    ['insert into orders (id) values (-1)', 'unsafe', 'bulk-write', writes('update customers set n = n')], ['insert into orders (id) values (-1)', 'safe', null, writes('update customers set n = n where id = new.id')], ['prepare p as update orders set note = null; execute p', 'unsafe', 'bulk-write'],
+    ['insert into p2 select 1, null from f()', 'unsafe', 'bulk-write', writer('update orders set note = null where id > 7')], ['delete from customers where id = 3', 'safe', null, child], ['insert into kid select id, id from customers', 'safe', null, child], ['delete from customers', 'unsafe', 'bulk-write', child],
     ...['with gone as (delete from orders returning id) select count(*) from gone', `do $$ begin execute 'update orders set note = null'; end $$`, 'do $$ begin update orders set note = null; end $$', 'explain analyze update orders set note = null', 'select * from orders for update',
       'do $$ declare r record; begin for r in select * from customers loop update orders set note = r.name where customer_id = r.id; end loop; end $$', 'do $$ begin perform from orders for share; end $$', 'insert into orders select * from orders on conflict (id) do update set note = excluded.note',
       'create table fresh as with gone as (delete from orders returning *) select * from gone'].map((sql): [string, 'unsafe', 'bulk-write'] => [sql, 'unsafe', 'bulk-write']),
     ...['update orders set note = null', 'update orders set note = null where id > 7', 'select from orders for update'].map((body): [string, 'unsafe', 'bulk-write', string] => ['select f()', 'unsafe', 'bulk-write', writer(body)]),
     ['with gone as (delete from orders where id = 7 returning id) select count(*) from gone', 'safe', null], ['explain update orders set note = null', 'safe', null], ['select * from orders where id = 7 for update', 'safe', null], ['select * from orders limit 1 for update skip locked', 'safe', null],
     ['do $$ begin if not exists (select from orders where id = -1) then insert into orders (id) values (-1); end if; update orders set note = null where id = 7; end $$', 'safe', null], ['insert into orders (id) values (-1) on conflict (id) do update set note = null', 'safe', null],
-    ['select f()', 'safe', null, writer('insert into orders (id) values (-1)')], ['insert into orders (id, customer_id) values (-1, 1)', 'safe', null, 'alter table orders add foreign key (customer_id) references customers'], [`update ptab set id = 1 where ts = '2024-01-01'`, 'safe', null, 'truncate ptab; create unique index on ptab (ts)'],
+    ['select f()', 'safe', null, writer('insert into orders (id) values (-1)')], ['select f()', 'safe', null, writer('insert into orders (id) select -1 from customers where id = 7')], ['insert into orders (id, customer_id) values (-1, 1)', 'safe', null, 'alter table orders add foreign key (customer_id) references customers'], [`update ptab set id = 1 where ts = '2024-01-01'`, 'safe', null, 'truncate ptab; create unique index on ptab (ts)'],
   ])
 })
 
@@ -144,8 +148,9 @@ test('what takes long under a lock that stands before it in the file is not safe
   })
   const behind = (second: string) => `alter table orders add column x int; ${second}`
   await verdicts([
-    ...['select pg_sleep(0.001)', 'select count(*) from customers', 'insert into p2 select id, null from customers', 'do $$ begin perform pg_sleep(0.001); end $$', 'create table fresh as select * from customers', 'refresh materialized view concurrently mv'].map((sql): [string, 'unsafe', 'held-lock'] => [behind(sql), 'unsafe', 'held-lock']),
+    ...['select pg_sleep(0.001)', 'select count(*) from customers', 'insert into p2 select id, null from customers', 'do $$ begin perform pg_sleep(0.001); end $$', 'create table fresh as select * from customers', 'refresh materialized view concurrently mv', 'select id from orders order by id'].map((sql): [string, 'unsafe', 'held-lock'] => [behind(sql), 'unsafe', 'held-lock']),
     ['do $$ begin alter table orders add column x int; perform pg_sleep(0.001); end $$', 'unsafe', 'held-lock'], [`do $$ begin alter table orders add column x int; perform query_to_xml('select pg_sleep(1.1)', true, true, ''); end $$`, 'unsafe', 'held-lock'],
+    [behind('select from small where id = 7'), 'safe', null, 'create table small (id int primary key); insert into small values (7); analyze small'],
     ...['update orders set x = 1 where id = 7', 'select max(id) from orders', 'select from customers where id = 7', 'create table fresh (id int primary key); create index on fresh (id)', 'insert into orders (id) values (-1)'].map((sql): [string, 'safe', null] => [behind(sql), 'safe', null]),
   ])
 })

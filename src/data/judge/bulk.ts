@@ -1,7 +1,7 @@
 import type { Node, RangeVar, SelectStmt } from 'libpg-query'
 import { type Activity, looked, onlyInserted } from './activity.ts'
 import type { Catalog, Relation } from './catalog.ts'
-import { nodesNamed } from './parse.ts'
+import { nodesNamed, type Statement } from './parse.ts'
 import type { Queries } from './queries.ts'
 import type { Effects } from './trial.ts'
 
@@ -12,14 +12,17 @@ export interface Bulk { readonly table: string; readonly does: 'change' | 'lock'
  * An UPDATE, DELETE or MERGE may change every row whose condition does not hold the columns of a unique index to values; a SELECT ... FOR
  * UPDATE may lock them. What the text does not say, the trial has seen: a table that was locked to be written, and looked through. Undefined: a row or a few.
  */
-export function bulkOf(queries: Queries, effects: Effects, catalog: Catalog, existing: ReadonlySet<string>): Bulk | undefined {
+export function bulkOf({ kind }: Statement, queries: Queries, effects: Effects, catalog: Catalog, existing: ReadonlySet<string>): Bulk | undefined {
   const said = queries.nodes.flatMap(writesIn).flatMap((write) => { const table = relationOf(write.relation, catalog, existing); return table ? [{ ...write, table }] : [] })
   const many = said.find(({ table, few, where }) => !few && !holdsUnique(where, table, catalog))
   if (many) return { table: many.table.name, does: many.does }
   const known = new Set(queries.hidden ? [] : said.map(({ table }) => table.oid))
-  const hidden = effects.written.find(({ oid, above }) => ![oid, ...above].some((one) => known.has(one)))
-  return hidden && { table: hidden.name, does: 'change' }
+  const hidden = effects.written.find(({ oid, above, whole }) => ![oid, ...above].some((one) => known.has(one)) && (whole || queries.calls || !ofFewRows.has(kind)))
+  return hidden && { table: hidden.name, does: hidden.does }
 }
+
+/** What these change by themselves is told by their text; by triggers and foreign keys each row changes those that are found by it. */
+const ofFewRows = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt'])
 
 /** Tables that a transaction holds a lock on to write into, and looked for rows to change. */
 export function lookedThrough<T extends { oid: string }>(locked: readonly T[], activity: Activity): T[] {

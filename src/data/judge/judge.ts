@@ -69,10 +69,10 @@ async function judgeStatement({ client, existing }: Bench, statement: Statement)
   const place = { statement: statement.text, line: statement.line }
   const untried = refusedUntried(statement)
   if (untried) return { judged: { ...place, ...untried, verdict: 'unsafe', lock: null, locks: {}, blocksReads: false, blocksWrites: false, rewrite: false, scan: false, indexBuilds: 0, outsideTransaction: false, allowed: undefined }, long: false }
-  const queries = await queriesOf(statement)
+  const queries = await queriesOf(client, statement)
   const catalog = await readCatalog(client)
   const effects = await tryStatement(client, statement, existing, catalog)
-  const bulk = bulkOf(queries, effects, catalog, existing)
+  const bulk = bulkOf(statement, queries, effects, catalog, existing)
   const waits = sleeps(queries.nodes) || isSlow(statement, effects)
   const ruling = rule(statement, effects, { bulk, waits })
   const { lock, locks, blocksReads, blocksWrites, rewrites, scans, reads, indexBuilds, outsideTransaction } = effects

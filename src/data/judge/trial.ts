@@ -2,7 +2,7 @@ import pg from 'pg'
 import { reasonOf } from '../../base/index.ts'
 import { isOutsideOnly } from '../faults.ts'
 import { type Activity, activityBetween, readActivity, readWhole } from './activity.ts'
-import { lookedThrough } from './bulk.ts'
+import { type Bulk, lookedThrough } from './bulk.ts'
 import { type Catalog, type Changes, changesBetween, readCatalog } from './catalog.ts'
 import { lockOutside } from './outside.ts'
 import type { Statement } from './parse.ts'
@@ -25,8 +25,8 @@ export interface Effects {
   readonly scans: readonly string[]
   /** Tables that a query reads from end to end. */
   readonly reads: readonly string[]
-  /** Tables that were there before, locked to be written into, and looked through for rows to change or to lock. `above`: what they are partitions of. */
-  readonly written: readonly { readonly oid: string; readonly name: string; readonly above: readonly string[] }[]
+  /** Tables that were there before, locked to be written into, and looked through for rows to change or to lock. */
+  readonly written: readonly Written[]
   /** Settings that protect, which it changes. */
   readonly settings: readonly string[]
   /** How long the trial took. */
@@ -41,6 +41,9 @@ export interface Effects {
   /** Why it fails on the rows that the files before it put there: the rest was measured without them. */
   readonly onRows: string | undefined
 }
+
+/** `above`: what the table is a partition or a child of. `whole`: it was read from end to end. */
+export interface Written { readonly oid: string; readonly name: string; readonly above: readonly string[]; readonly whole: boolean; readonly does: Bulk['does'] }
 
 const modes = ['AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'] as const
 export type LockMode = (typeof modes)[number]
@@ -151,12 +154,16 @@ function effectsOf(seen: Seen): Effects {
 
 const nameIn = ({ relations }: Catalog, oid: string) => relations.get(oid)?.name ?? oid
 
-/** CREATE and ALTER lock the rows of no table, and REFRESH writes into what nobody else may. */
-function writtenIn({ statement, held, activity, before }: Seen): Effects['written'] {
-  if (statement.kind === 'AlterTableStmt' || statement.kind === 'RefreshMatViewStmt') return []
+/** REFRESH writes into what nobody else may. Rows are locked by queries; a foreign key's, which an INSERT or ALTER TABLE looks at, are nobody's trouble. */
+function writtenIn({ statement: { kind }, held, activity, before }: Seen): Effects['written'] {
+  if (kind === 'RefreshMatViewStmt') return []
+  const whole = readWhole(activity)
+  const asWritten = (does: Bulk['does']) => ({ oid, above }: Held): Written => ({ oid, above, name: nameIn(before, oid), whole: whole.includes(oid), does })
   const of = (mode: LockMode) => held.filter((one) => one.mode === mode)
-  return [...lookedThrough(of('RowExclusiveLock'), activity), ...of('RowShareLock').filter(({ oid }) => readWhole(activity).includes(oid))].map(({ oid, above }) => ({ oid, above, name: nameIn(before, oid) }))
+  return [...lookedThrough(of('RowExclusiveLock'), activity).map(asWritten('change')), ...calling.has(kind) ? of('RowShareLock').map(asWritten('lock')).filter((one) => one.whole) : []]
 }
+
+const calling = new Set(['SelectStmt', 'DoStmt', 'CallStmt', 'ExecuteStmt'])
 
 const stronger = (mode: LockMode, than: LockMode | null) => than === null || modes.indexOf(mode) > modes.indexOf(than)
 

@@ -24,6 +24,6 @@ export async function faultOfWhole(client: pg.Client, statements: readonly State
     }
     return undefined
   } finally {
-    await client.query('rollback')
+    await client.query('rollback; deallocate all') // prepared statements know no transaction
   }
 }
