@@ -6,6 +6,7 @@ import { isOutsideOnly } from './faults.ts'
 import { guardSharded, prepareRoles } from './guards.ts'
 import { benchOn, type Bench, type Judged, judgeFile, mayRun } from './judge/judge.ts'
 import { parseStatements, type Statement } from './judge/parse.ts'
+import { correctIt } from './judge/remedies.ts'
 import { withScratch } from './judge/scratch.ts'
 import { type MigratedModule, type MigrationFile, nameOf, type Parted } from './migration-files.ts'
 import type { Connection } from './pool.ts'
@@ -82,7 +83,7 @@ export function refuseUnsafe(judged: readonly JudgedFile[]): void {
   const [first] = refused
   if (first === undefined) return
   if (first.one.verdict === 'invalid') {
-    throw failed('migration', `The migration ${nameOf(first.file)} failed: ${first.one.reason.replace(/^It fails: /, '').replace(/\.$/, '')}, in line ${first.one.line}, on a scratch copy of the schema. Nothing of it was kept: correct the file and start again.`)
+    throw failed('migration', `The migration ${nameOf(first.file)} failed: ${first.one.reason.replace(/^It fails: /, '').replace(/\.$/, '')}, in line ${first.one.line}, on a scratch copy of the schema. Nothing of it was kept${first.one.remedy === correctIt ? ': correct the file and start again.' : `. ${first.one.remedy}`}`)
   }
   const told = refused.slice(0, toldMost).map(({ file, one }) => refusal(nameOf(file), one))
   throw failed('migration', `${told.join('\n\n')}${refused.length > toldMost ? `\n\nand ${refused.length - toldMost} more: tenfold migrate --dry-run after these.` : ''}`)

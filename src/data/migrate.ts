@@ -1,10 +1,11 @@
 import pg from 'pg'
-import { type Clock, failed, type Random, systemClock, systemRandom } from '../base/index.ts'
+import { type Clock, failed, isTenfoldError, type Random, systemClock, systemRandom } from '../base/index.ts'
 import { inTransaction, runBackfill } from './backfill.ts'
 import { snakeName } from './builder.ts'
 import { databaseFault, isLockLost, isOutsideOnly } from './faults.ts'
 import { grantSchemas, guardSharded, prepareRoles } from './guards.ts'
 import { judgePending, type ModuleFiles, refuseUnsafe } from './judged.ts'
+import { parseStatements } from './judge/parse.ts'
 import { type Patience, patiently, usualPatience } from './locking.ts'
 import { type MigratedModule, type MigrationFile, nameOf, partFiles, platform, readFiles } from './migration-files.ts'
 import { runOutside } from './outside.ts'
@@ -152,7 +153,7 @@ async function applyModule({ client, options }: Migration, { module, pending }: 
     }
     if (older.length > 0) throw contractFault(file, older)
     options.onFile?.({ module: module.name, file: file.file })
-    await client.query(`set search_path to ${pg.escapeIdentifier(snakeName(module.name))}`)
+    await client.query(`reset all; set search_path to ${pg.escapeIdentifier(snakeName(module.name))}`) // what the file before it has set was meant for that one
     const noteApplied = async () => { await guardSharded(client, snakeName(module.name), module); await noteFile(client, file) }
     if (file.backfill) await runBackfill(client, file, patience, noteApplied)
     else await applyAlone(client, file, patience, noteApplied)
@@ -169,7 +170,7 @@ async function applyAlone(client: pg.Client, file: MigrationFile, patience: Pati
         const older = await olderThan(client, file, 'lock')
         if (older.length > 0) throw contractFault(file, older)
       }
-      await runFile(client, file)
+      await runFile(client, file, patience)
       await noteApplied()
     }))
   } catch (error) {
@@ -245,11 +246,17 @@ async function applyFile(client: pg.Client, file: MigrationFile, { onFile }: Pic
   return { module: file.module, file: file.file }
 }
 
-async function runFile(client: pg.Client, file: MigrationFile): Promise<void> {
+/** `patience`: how long each statement waits for its locks, whatever the one before it has set, unless the file says why that is right. */
+async function runFile(client: pg.Client, file: MigrationFile, patience?: Patience): Promise<void> {
+  const { allow } = file.directives
+  const whole = !patience || allow.has('setting') || allow.has('unjudged')
   try {
-    await client.query(file.sql)
+    for (const text of whole ? [file.sql] : (await parseStatements(file.sql, nameOf(file))).map((statement) => statement.text)) {
+      if (!whole) await client.query(`set local lock_timeout = ${patience.lockTimeoutMs}`)
+      await client.query(text)
+    }
   } catch (cause) {
-    if (isOutsideOnly(cause) || isLockLost(cause)) throw cause
+    if (isOutsideOnly(cause) || isLockLost(cause) || isTenfoldError(cause)) throw cause
     throw failed('migration', `The migration ${nameOf(file)} failed: ${(cause as Error).message}. Nothing of it was kept: correct the file and start again.`, { cause })
   }
 }

@@ -53,6 +53,33 @@ test('a file that fails on the scratch copy alone says so, and one that cannot b
   await assert.rejects(run(), { code: 'migration', message: /A file is one transaction already/ })
 })
 
+test('each statement waits for its locks as long as ours says, whatever the one before it has set; and what a file sets ends with it', { timeout: 120_000 }, async (context) => {
+  const { write, migrate: run, rows, connect } = await migrated(context)
+  await write('001-a.sql', table)
+  await run()
+  const reader = await connect()
+  await reader.query('begin; select from things.a')
+  const apart = (sql: string) => `do $$ begin if current_database() not like 'tenfold_scratch%' then ${sql} end if; end $$` // the trial does not see it
+  await write('002-b.sql', `${apart(`perform set_config('lock_' || 'timeout', '0', true);`)}; alter table a add column x int`)
+  await assert.rejects(run({ locks: quick }), { code: 'migration', message: /things\/002-b\.sql got no lock in 2 tries of 50 ms/ })
+  await reader.query('commit')
+  await write('003-c.sql', `-- tenfold: allow setting: rows come from elsewhere\nset session_replication_role = replica; create table seen as select current_setting('session_replication_role') as role`)
+  await write('004-d.sql', `insert into seen select current_setting('session_replication_role')`)
+  assert.deepEqual(await run(), ['002-b.sql', '003-c.sql', '004-d.sql'])
+  assert.deepEqual(await rows('select role from things.seen order by role'), [{ role: 'origin' }, { role: 'replica' }])
+})
+
+test('what cannot be done in the transaction of its file is refused with the way to do it', async (context) => {
+  const { write, migrate: run } = await migrated(context)
+  await write('001-a.sql', `${table}; create type mood as enum ('good')`)
+  await run()
+  await write('002-b.sql', `alter type mood add value 'bad'; update a set note = 'bad'::mood where id = 1`)
+  await assert.rejects(run(), { code: 'migration', message: `The migration things/002-b.sql failed: unsafe use of new value "bad" of enum type mood (behind the statements before it, in the file's one transaction), in line 1, on a scratch copy of the schema. Nothing of it was kept. Put it into a file of its own behind this one: each file is a transaction of its own, and what this one makes is committed by then.` })
+  await write('002-b.sql', `alter type mood add value 'bad'`)
+  await write('003-c.sql', `update a set note = 'bad'::mood where id = 1`)
+  assert.deepEqual(await run(), ['002-b.sql', '003-c.sql'])
+})
+
 test('a file that ends its own transaction is told, also where nothing is judged', async (context) => {
   const { write, migrate: run } = await migrated(context)
   await write('001-a.sql', `${table}; commit; create table b (id int)`)

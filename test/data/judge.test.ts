@@ -62,8 +62,81 @@ test('verdicts', async () => {
     ['reindex table concurrently customers', 'safe', null], ['alter table orders alter column id add generated always as identity', 'contract', 'contract'], ['revoke select on orders from public', 'contract', 'contract'],
     [`alter table customers add column x int generated always as (n) virtual`, 'safe', null],
   ]
+  await verdicts(expected)
+})
+
+/** Of the last statement of each text. */
+async function verdicts(expected: readonly [sql: string, verdict: Judged['verdict'], rule: Judged['rule'], setup?: string][]): Promise<void> {
   await onScratch(async (client) => {
-    for (const [sql, verdict, rule] of expected) assert.deepEqual((await judge(client, sql)).map((one) => [one.verdict, one.rule]).at(-1), [verdict, rule], sql)
+    for (const [sql, verdict, rule, setup] of expected) assert.deepEqual((await judge(client, sql, { setup: setup ?? '' })).map((one) => [one.verdict, one.rule]).at(-1), [verdict, rule], sql)
+  })
+}
+
+const [domain, partitioned] = ['create domain d as int; create table du (id int primary key, v d); insert into du values (1, 1)', `create table ptd partition of ptab default; insert into ptd values (1, '2030-01-01')`]
+
+test('a scan that no message of the server tells is seen all the same', async () => {
+  await verdicts([
+    [`create table p26 partition of ptab for values from ('2026-01-01') to ('2027-01-01')`, 'unsafe', 'scan', partitioned], [`create table p26 partition of ptab for values from ('2026-01-01') to ('2027-01-01')`, 'safe', null],
+    ['alter domain d add constraint c check (value > 0)', 'unsafe', 'scan', domain], ['alter domain d set not null', 'unsafe', 'scan', domain], ['alter domain d add constraint c check (value > 0) not valid', 'safe', null, domain],
+    ['alter domain d validate constraint c', 'unsafe', 'scan', `${domain}; alter domain d add constraint c check (value > 0) not valid`], ['alter domain d add constraint c check (value > 0)', 'safe', null, 'create domain d as int'],
+    ['do $$ begin alter table orders add column x int; perform count(*) from customers; end $$', 'unsafe', 'scan'], ['do $$ begin set local client_min_messages = error; alter table orders alter note set not null; end $$', 'unsafe', 'setting'],
+    ['create table fresh as select * from orders', 'safe', null], ['create materialized view fresh as select * from orders', 'safe', null], ['alter table orders validate constraint k', 'safe', null, 'alter table orders add constraint k foreign key (customer_id) references customers not valid'],
+  ])
+})
+
+test('what takes a protection away is refused, however it is said', async () => {
+  const quiet = 'create function quiet() returns void language sql set lock_timeout = 0 as $$ select $$'
+  await verdicts([
+    ...['set lock_timeout = 0', 'set local lock_timeout to default', 'reset lock_timeout', 'reset all', 'discard all', `select set_config('lock_timeout', '0', false)`, `select set_config('lock_' || 'timeout', '0', true)`, `update pg_settings set setting = '0' where name = 'lock_timeout'`,
+      'do $$ begin set local lock_timeout = 0; end $$', `do $$ begin set local lock_timeout = 0; alter table orders add column x int; set local lock_timeout = 59999; end $$`, `do $$ begin perform set_config('lock_' || 'timeout', '0', true); end $$`,
+      'set session_replication_role = replica', `set statement_timeout = '1d'`, `set idle_in_transaction_session_timeout = '1d'`, 'set row_security = off', `set deadlock_timeout = '1d'`].map((sql): [string, 'unsafe', 'setting'] => [sql, 'unsafe', 'setting']),
+    ['select quiet()', 'unsafe', 'setting', quiet], [quiet, 'safe', null], ['set statement_timeout = 0', 'safe', null], [`set maintenance_work_mem = '64MB'`, 'safe', null], ['set client_min_messages = warning', 'safe', null],
+  ])
+})
+
+test('rows are counted as changed or locked whatever the statement that does it looks like', async () => {
+  const writer = (body: string) => `create function f() returns void language sql as $$ ${body} $$`
+  const child = 'create table kid (id int primary key, c bigint references customers on delete cascade); create index on kid (c)'
+  const writes = (body: string) => `create function t() returns trigger language plpgsql as $$ begin ${body}; return new; end $$; create trigger t before insert on orders for each row execute function t()`
+  await verdicts([
+    ['insert into orders (id) values (-1)', 'unsafe', 'bulk-write', writes('update customers set n = n')], ['insert into orders (id) values (-1)', 'safe', null, writes('update customers set n = n where id = new.id')], ['prepare p as update orders set note = null; execute p', 'unsafe', 'bulk-write'],
+    ['insert into p2 select 1, null from f()', 'unsafe', 'bulk-write', writer('update orders set note = null where id > 7')], ['delete from customers where id = 3', 'safe', null, child], ['insert into kid select id, id from customers', 'safe', null, child], ['delete from customers', 'unsafe', 'bulk-write', child],
+    ...['with gone as (delete from orders returning id) select count(*) from gone', `do $$ begin execute 'update orders set note = null'; end $$`, 'do $$ begin update orders set note = null; end $$', 'explain analyze update orders set note = null', 'select * from orders for update',
+      'do $$ declare r record; begin for r in select * from customers loop update orders set note = r.name where customer_id = r.id; end loop; end $$', 'do $$ begin perform from orders for share; end $$', 'insert into orders select * from orders on conflict (id) do update set note = excluded.note',
+      'create table fresh as with gone as (delete from orders returning *) select * from gone'].map((sql): [string, 'unsafe', 'bulk-write'] => [sql, 'unsafe', 'bulk-write']),
+    ...['update orders set note = null', 'update orders set note = null where id > 7', 'select from orders for update'].map((body): [string, 'unsafe', 'bulk-write', string] => ['select f()', 'unsafe', 'bulk-write', writer(body)]),
+    ['with gone as (delete from orders where id = 7 returning id) select count(*) from gone', 'safe', null], ['explain update orders set note = null', 'safe', null], ['select * from orders where id = 7 for update', 'safe', null], ['select * from orders limit 1 for update skip locked', 'safe', null],
+    ['do $$ begin if not exists (select from orders where id = -1) then insert into orders (id) values (-1); end if; update orders set note = null where id = 7; end $$', 'safe', null], ['insert into orders (id) values (-1) on conflict (id) do update set note = null', 'safe', null],
+    ['select f()', 'safe', null, writer('insert into orders (id) values (-1)')], ['select f()', 'safe', null, writer('insert into orders (id) select -1 from customers where id = 7')], ['insert into orders (id, customer_id) values (-1, 1)', 'safe', null, 'alter table orders add foreign key (customer_id) references customers'], [`update ptab set id = 1 where ts = '2024-01-01'`, 'safe', null, 'truncate ptab; create unique index on ptab (ts)'],
+  ])
+})
+
+test('what changes the meaning of a statement that a running version sends is a step of contracting', async () => {
+  const [trigger, policy] = ['create trigger t before update on orders for each row execute function suppress_redundant_updates_trigger()', 'alter table orders enable row level security; create policy p on orders using (true)']
+  await verdicts([
+    ['create rule r as on update to orders do instead nothing', 'contract', 'contract'], ['drop rule r on orders', 'contract', 'contract', 'create rule r as on update to orders do instead nothing'], ['alter table orders force row level security', 'contract', 'contract'],
+    [trigger, 'safe', null], ['drop trigger t on orders', 'contract', 'contract', trigger], ['alter table orders disable trigger t', 'contract', 'contract', trigger],
+    ['drop policy p on orders', 'contract', 'contract', policy], ['create policy q on orders as restrictive using (false)', 'contract', 'contract', policy], ['create policy q on orders using (false)', 'safe', null, policy],
+  ])
+  await onScratch(async (client) => {
+    assert.match((await judge(client, 'create schema elsewhere; alter table orders set schema elsewhere'))[1]?.reason ?? '', /^It moves the table orders to the schema elsewhere, which a running version may still use\.$/)
+    await client.query('drop schema elsewhere cascade')
+    const [refreshed] = await judge(client, 'refresh materialized view concurrently mv')
+    assert.deepEqual([refreshed?.verdict, refreshed?.reason], ['safe', 'It makes the view anew beside the old one, whose readers go on meanwhile (ExclusiveLock): only another refresh of it waits.'])
+    assert.deepEqual((await judge(client, 'refresh materialized view mv'))[0]?.rule, 'refresh')
+  })
+})
+
+test('a file is tried as it is run, in one transaction', async () => {
+  const sql = `alter type mood add value 'c';\nalter table orders add column m mood default 'c'`
+  await onScratch(async (client) => {
+    const [first, second] = await judge(client, sql)
+    assert.deepEqual([first?.verdict, second?.verdict, second?.rule, second?.line], ['safe', 'invalid', 'invalid', 2])
+    assert.match(second?.reason ?? '', /unsafe use of new value "c" of enum type mood/)
+    assert.match(second?.remedy ?? '', /^Put it into a file of its own behind this one/)
+    await judge(client, '')
+    for (const file of sql.split(';\n')) assert.deepEqual((await judgeFile(await benchOn(client), await parseStatements(file, 'a.sql'), nothing)).map(({ verdict }) => verdict), ['safe'])
+    assert.deepEqual((await judge(client, `create type state as enum ('a');\nalter type state add value 'b';\ncreate table fresh (s state default 'b')`)).map(({ verdict }) => verdict), ['safe', 'safe', 'safe'])
   })
 })
 
@@ -73,10 +146,17 @@ test('what takes long under a lock that stands before it in the file is not safe
     const [first, second] = await judge(client, sql)
     assert.deepEqual([first?.verdict, second?.verdict, second?.rule, second?.line], ['safe', 'unsafe', 'held-lock', 3])
   })
+  const behind = (second: string) => `alter table orders add column x int; ${second}`
+  await verdicts([
+    ...['select pg_sleep(0.001)', 'select count(*) from customers', 'insert into p2 select id, null from customers', 'do $$ begin perform pg_sleep(0.001); end $$', 'create table fresh as select * from customers', 'refresh materialized view concurrently mv', 'select id from orders order by id'].map((sql): [string, 'unsafe', 'held-lock'] => [behind(sql), 'unsafe', 'held-lock']),
+    ['do $$ begin alter table orders add column x int; perform pg_sleep(0.001); end $$', 'unsafe', 'held-lock'], [`do $$ begin alter table orders add column x int; perform query_to_xml('select pg_sleep(1.1)', true, true, ''); end $$`, 'unsafe', 'held-lock'],
+    [behind('select from small where id = 7'), 'safe', null, 'create table small (id int primary key); insert into small values (7); analyze small'],
+    ...['update orders set x = 1 where id = 7', 'select max(id) from orders', 'select from customers where id = 7', 'create table fresh (id int primary key); create index on fresh (id)', 'insert into orders (id) values (-1)'].map((sql): [string, 'safe', null] => [behind(sql), 'safe', null]),
+  ])
 })
 
 test('the safe way is safe', async () => {
-  const ways: [unsafe: string, way: string[]][] = [
+  const ways: [unsafe: string, way: string[], setup?: string][] = [
     ['alter table orders alter column customer_id set not null', ['alter table orders add constraint customer_id_not_null check (customer_id is not null) not valid', 'alter table orders validate constraint customer_id_not_null', 'alter table orders alter column customer_id set not null;\nalter table orders drop constraint customer_id_not_null']],
     ['alter table orders add constraint f foreign key (customer_id) references customers', ['alter table orders add constraint f FOREIGN KEY (customer_id) REFERENCES customers(id) not valid', 'alter table orders validate constraint f']],
     ['alter table orders add column seller bigint default 1 references customers', ['alter table orders add column seller bigint;\nalter table orders alter column seller set default 1;\nalter table orders add constraint orders_seller_fkey FOREIGN KEY (seller) REFERENCES customers(id) not valid', 'alter table orders validate constraint orders_seller_fkey']],
@@ -86,12 +166,17 @@ test('the safe way is safe', async () => {
     ['alter table customers add column x uuid not null default gen_random_uuid()', ['alter table customers add column x uuid;\nalter table customers alter column x set default gen_random_uuid()', 'alter table customers add constraint x_not_null check (x is not null) not valid']],
     ['alter table customers alter column n type bigint', ['alter table customers add column n_new bigint;\ncreate function keep_n_new() returns trigger language plpgsql as $body$ begin new.n_new := new.n::bigint; return new; end $body$;\ncreate trigger keep_n_new before insert or update on customers for each row execute function keep_n_new()']],
     [`alter table ptab attach partition p2 for values from ('2025-01-01') to ('2026-01-01')`, [`alter table p2 add constraint attaching check ((ts IS NOT NULL) AND (ts >= '2025-01-01'::date) AND (ts < '2026-01-01'::date)) not valid`, 'alter table p2 validate constraint attaching', `alter table ptab attach partition p2 for values from ('2025-01-01') to ('2026-01-01')`]],
+    ...[[`create table p25 partition of ptab for values from ('2025-01-01') to ('2026-01-01')`, ''], [`alter table ptab attach partition p2 for values from ('2025-01-01') to ('2026-01-01')`, `; alter table p2 add check (ts is not null and ts >= '2025-01-01' and ts < '2026-01-01')`]].map(([sql = '', more = '']): [string, string[], string] => [sql, [
+      `alter table ptd add constraint attaching check (not ((ts IS NOT NULL) AND (ts >= '2025-01-01'::date) AND (ts < '2026-01-01'::date))) not valid`, 'alter table ptd validate constraint attaching', `${sql};\nalter table ptd drop constraint attaching`,
+    ], partitioned + more]),
+    ['alter domain d add constraint c check (value > 0)', ['alter domain d add constraint c check (value > 0) not valid'], domain],
+    ['alter domain d set not null', ['alter domain d add constraint d_not_null check (value is not null) not valid'], domain],
   ]
   await onScratch(async (client) => {
-    for (const [unsafe, way] of ways) {
-      const [judged] = await judge(client, unsafe)
+    for (const [unsafe, way, setup = ''] of ways) {
+      const [judged] = await judge(client, unsafe, { setup })
       assert.equal(judged?.verdict, 'unsafe', unsafe)
-      await judge(client, '')
+      await judge(client, '', { setup })
       for (const file of way) {
         if (!/attach partition/.test(file)) assert.ok(judged?.remedy.includes(file), `${unsafe}: the remedy has not\n${file}\nbut\n${judged?.remedy}`)
         for (const step of await judgeFile(await benchOn(client), await parseStatements(file, 'a.sql'), nothing)) assert.equal(step.verdict, 'safe', `${step.statement}: ${step.reason}`)

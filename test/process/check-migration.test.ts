@@ -31,7 +31,7 @@ GRANT SELECT ON TABLE public.orders TO reader_${process.pid};
 `
 
 test('a file is judged on a dump of the schema, without an application: as a list for programs, as a table for people', async (context) => {
-  const run = await place(context, { 'schema.sql': dump, 'a.sql': '-- tenfold: allow rewrite: a table of ten rows\nalter table orders alter column total type float8;\ncreate index orders_note on orders (note);\n', 'fine.sql': 'alter table orders add column x int;', 'none.sql': '-- nothing', 'fill.backfill.sql': 'update orders set note = null where $1' })
+  const run = await place(context, { 'schema.sql': dump, 'a.sql': '-- tenfold: allow rewrite: a table of ten rows\nalter table orders alter column total type float8;\ncreate index orders_note on orders (note);\n', 'fine.sql': 'alter table orders add column x int;', 'none.sql': '-- nothing', 'quiet.sql': 'set lock_timeout = 0;\nwith gone as (delete from orders returning id) select count(*) from gone;\n', 'fill.backfill.sql': 'update orders set note = null where $1' })
   const { code, out, errors } = await run('migrate', '--check', 'a.sql', '--schema', 'schema.sql', '--json')
   assert.deepEqual([code, errors], [1, ''])
   const [first, second] = JSON.parse(out) as Record<string, unknown>[]
@@ -48,6 +48,9 @@ test('a file is judged on a dump of the schema, without an application: as a lis
     assert.deepEqual([checked.code, checked.errors], [0, ''], checked.out)
     assert.match(checked.out, said)
   }
+  const quiet = await run('migrate', '--check', 'quiet.sql', '--schema', 'schema.sql')
+  assert.equal(quiet.code, 1)
+  assert.match(quiet.out, /line 1, setting: It changes lock_timeout[^]*line 2, bulk-write: It may change every row of orders[^]*\n2 statements, 2 refused\n$/)
 })
 
 test('what cannot be judged is told in one sentence', async (context) => {

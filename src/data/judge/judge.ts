@@ -1,12 +1,15 @@
 import type pg from 'pg'
-import { bulkWriteOn } from './bulk.ts'
+import { failed } from '../../base/index.ts'
+import { bulkOf } from './bulk.ts'
 import { readCatalog } from './catalog.ts'
 import type { Directives } from './directives.ts'
 import type { Statement } from './parse.ts'
+import { queriesOf, sleeps } from './queries.ts'
 import { remedyFor } from './remedies.ts'
 import { type LockMode, tryStatement } from './trial.ts'
 import { refusedUntried } from './untried.ts'
-import { type Rule, rule, type Verdict } from './verdict.ts'
+import { isSlow, type Rule, rule, type Verdict } from './verdict.ts'
+import { faultOfWhole, type WholeFault } from './whole.ts'
 
 /** What one statement does to the tables that were there before it, and what follows. As JSON it is what `tenfold migrate --check --json` prints. */
 export interface Judged {
@@ -20,7 +23,7 @@ export interface Judged {
   readonly blocksWrites: boolean
   /** Whether a table is written anew. */
   readonly rewrite: boolean
-  /** Whether a table is read from end to end, to verify what it holds. */
+  /** Whether a table is read from end to end: to verify what it holds, or under a lock of more than a query. */
   readonly scan: boolean
   readonly indexBuilds: number
   readonly outsideTransaction: boolean
@@ -41,26 +44,46 @@ export interface Bench {
   readonly existing: ReadonlySet<string>
 }
 
+/** Errors: `migration`, where the server does not count what a transaction does. */
 export async function benchOn(client: pg.Client): Promise<Bench> {
+  const { rows } = await client.query<{ counts: string }>(`select current_setting('track_counts') as counts`)
+  if (rows[0]?.counts !== 'on') throw failed('migration', 'Migrations are judged by what Postgres counts of each table, and track_counts is off: set it on, which autovacuum needs as well.')
   return { client, existing: new Set((await readCatalog(client)).relations.keys()) }
 }
 
 /** Tries the statements of one file, in their order, and judges each. They are kept, so that the next file finds what they made. */
 export async function judgeFile(bench: Bench, statements: readonly Statement[], directives: Pick<Directives, 'allow' | 'contract'>): Promise<Judged[]> {
-  const judged: Judged[] = []
-  for (const statement of statements) judged.push(allowed(await judgeStatement(bench, statement), directives))
-  return judged.some(({ outsideTransaction }) => outsideTransaction) ? judged : heldLocks(judged, directives) // outside, each statement commits by itself
+  const fault = statements.some(refusedUntried) ? undefined : await faultOfWhole(bench.client, statements)
+  const tried: Tried[] = []
+  for (const statement of statements) {
+    const { judged, long } = await judgeStatement(bench, statement)
+    tried.push({ judged: allowed(fault?.statement === statement ? inOneTransaction(judged, fault) : judged, directives), long })
+  }
+  return tried.some(({ judged }) => judged.outsideTransaction) ? tried.map(({ judged }) => judged) : heldLocks(tried, directives) // outside, each statement commits by itself
 }
 
-async function judgeStatement({ client, existing }: Bench, statement: Statement): Promise<Judged> {
+/** `long`: it takes as long as a table is large, or waits by itself. */
+interface Tried { readonly judged: Judged; readonly long: boolean }
+
+async function judgeStatement({ client, existing }: Bench, statement: Statement): Promise<Tried> {
   const place = { statement: statement.text, line: statement.line }
   const untried = refusedUntried(statement)
-  if (untried) return { ...place, ...untried, verdict: 'unsafe', lock: null, locks: {}, blocksReads: false, blocksWrites: false, rewrite: false, scan: false, indexBuilds: 0, outsideTransaction: false, allowed: undefined }
-  const bulkOn = bulkWriteOn(statement, await readCatalog(client), existing)
-  const effects = await tryStatement(client, statement, existing)
-  const ruling = rule(statement, effects, bulkOn)
-  const { lock, locks, blocksReads, blocksWrites, rewrites, scans, indexBuilds, outsideTransaction } = effects
-  return { ...place, lock, locks, blocksReads, blocksWrites, rewrite: rewrites.length > 0, scan: scans.length > 0, indexBuilds, outsideTransaction, ...ruling, remedy: remedyFor(statement, effects, ruling, bulkOn), allowed: undefined }
+  if (untried) return { judged: { ...place, ...untried, verdict: 'unsafe', lock: null, locks: {}, blocksReads: false, blocksWrites: false, rewrite: false, scan: false, indexBuilds: 0, outsideTransaction: false, allowed: undefined }, long: false }
+  const queries = await queriesOf(client, statement)
+  const catalog = await readCatalog(client)
+  const effects = await tryStatement(client, statement, existing, catalog)
+  const bulk = bulkOf(statement, queries, effects, catalog, existing)
+  const waits = sleeps(queries.nodes) || isSlow(statement, effects)
+  const ruling = rule(statement, effects, { bulk, waits })
+  const { lock, locks, blocksReads, blocksWrites, rewrites, scans, reads, indexBuilds, outsideTransaction } = effects
+  const judged = { ...place, lock, locks, blocksReads, blocksWrites, rewrite: rewrites.length > 0, scan: scans.length > 0, indexBuilds, outsideTransaction, ...ruling, remedy: remedyFor(statement, effects, ruling, bulk), allowed: undefined }
+  return { judged, long: waits || (lock !== null && (scans.length + rewrites.length + reads.length + indexBuilds > 0 || bulk !== undefined)) }
+}
+
+/** What works by itself and not behind the statements before it. */
+function inOneTransaction(judged: Judged, { reason }: WholeFault): Judged {
+  if (judged.verdict === 'invalid') return judged
+  return { ...judged, verdict: 'invalid', rule: 'invalid', reason: `It fails: ${reason} (behind the statements before it, in the file's one transaction).`, remedy: 'Put it into a file of its own behind this one: each file is a transaction of its own, and what this one makes is committed by then.' }
 }
 
 function allowed(judged: Judged, { allow, contract }: Pick<Directives, 'allow' | 'contract'>): Judged {
@@ -69,15 +92,14 @@ function allowed(judged: Judged, { allow, contract }: Pick<Directives, 'allow' |
 }
 
 /** What takes long does so under the locks that were taken before it in the same transaction. */
-function heldLocks(judged: readonly Judged[], directives: Pick<Directives, 'allow' | 'contract'>): Judged[] {
+function heldLocks(tried: readonly Tried[], directives: Pick<Directives, 'allow' | 'contract'>): Judged[] {
   let held: Judged | undefined
-  return judged.map((one) => {
-    const long = one.scan || one.rewrite || one.indexBuilds > 0 || one.rule === 'bulk-write'
+  return tried.map(({ judged: one, long }) => {
     const before = held
     if (one.blocksWrites && !held) held = one
-    if (!before || !long || one.verdict !== 'safe' || one.lock === null) return one
+    if (!before || !long || one.verdict !== 'safe') return one
     return allowed({
-      ...one, verdict: 'unsafe', rule: 'held-lock', reason: `It takes as long as the table is large, and line ${before.line} of the same file, which is one transaction, has locked ${Object.keys(before.locks).join(', ')} (${before.lock}) until then.`,
+      ...one, verdict: 'unsafe', rule: 'held-lock', reason: `It takes as long as a table is large, or as it waits, and line ${before.line} of the same file, which is one transaction, has locked ${Object.keys(before.locks).join(', ')} (${before.lock}) until then.`,
       remedy: 'Put it into a file of its own, which is a transaction of its own.',
     }, directives)
   })

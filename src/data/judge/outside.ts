@@ -7,9 +7,9 @@ import type { LockMode } from './trial.ts'
  * What stands outside a transaction holds its locks through several of its own, and has none left when it answers, so these are told and
  * not measured: the Postgres manual's page of each statement says them.
  */
-export function lockOutside(statement: Statement, before: Catalog, existing: ReadonlySet<string>): { table: string; mode: LockMode }[] {
+export function lockOutside(statement: Statement, before: Catalog, existing: ReadonlySet<string>): { oid: string; mode: LockMode }[] {
   const mode = modeOf(statement)
-  return mode === undefined ? [] : tablesOf(statement, before).filter(({ oid }) => existing.has(oid)).map(({ name }) => ({ table: name, mode }))
+  return mode === undefined ? [] : tablesOf(statement, before).filter(({ oid }) => existing.has(oid)).map(({ oid }) => ({ oid, mode }))
 }
 
 function modeOf({ node, kind }: Statement): LockMode | undefined {
@@ -29,7 +29,7 @@ export function isConcurrent({ node }: Pick<Statement, 'node'>): boolean {
 }
 
 /** The tables that a statement names, itself or by an index; all of them where it names none. */
-function tablesOf({ node }: Statement, before: Catalog): { oid: string; name: string }[] {
+function tablesOf({ node }: Statement, before: Catalog): { oid: string }[] {
   const names = [
     ...nodesNamed<RangeVar>(node, 'RangeVar'), ...nodesNamed<RangeVar>(node, 'relation'),
     ...'DropStmt' in node ? (node.DropStmt.objects ?? []).map((object): RangeVar => ({ relname: nodesNamed<{ sval: string }>(object, 'String').at(-1)?.sval ?? '' })) : [],

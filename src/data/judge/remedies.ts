@@ -1,5 +1,6 @@
+import type { Bulk } from './bulk.ts'
 import type { Changes, Column, Constraint, Index, Loss } from './catalog.ts'
-import type { Statement } from './parse.ts'
+import { nodesNamed, type Statement } from './parse.ts'
 import type { Effects } from './trial.ts'
 import type { Ruling } from './verdict.ts'
 
@@ -7,29 +8,43 @@ import type { Ruling } from './verdict.ts'
  * The safe way to what an unsafe statement is for, as SQL for its own tables and columns, in three steps: expand (what is new beside
  * what is old), migrate (rows), contract (what nobody uses any more). Empty: there is nothing to do otherwise.
  */
-export function remedyFor(statement: Statement, effects: Effects, ruling: Ruling, bulkOn: string | undefined): string {
+export function remedyFor(statement: Statement, effects: Effects, ruling: Ruling, bulk: Bulk | undefined): string {
   const { changes } = effects
   switch (ruling.rule) {
     case 'rewrite': return rewriteRemedy(changes, effects.rewrites)
-    case 'scan': return scanRemedy(statement, changes, effects.scans)
+    case 'scan': return scanRemedy(statement, changes, [...effects.scans, ...effects.reads])
     case 'index-build': return indexRemedy(statement, changes)
     case 'refresh': return `refresh materialized view concurrently ${effects.rewrites.join(', ')};\nIt needs a unique index on plain columns of it (create unique index concurrently), and stands in a file of its own.`
-    case 'bulk-write': return `In batches, in a file that ends in .backfill.sql and holds this one statement, with $1 where each batch's condition goes:\n${batched(statement.text)}\n(-- tenfold: batch ROWS above it says how many rows a batch has; ${bulkOn} needs a primary key.)`
+    case 'bulk-write': return bulk ? bulkRemedy(statement, bulk) : ''
     case 'not-null': return changes.addedColumns.map((column) => `${steps(expandColumn(column), `update ${column.tableName} set ${column.quoted} = ... where ${column.quoted} is null and $1`, notNullSteps(column))}\nOr give it a constant default: that writes no row.`).join('\n')
     case 'lock-table': return 'Take it out: each statement takes the lock that it needs. Where rows must hold still, lock those (select ... for update).'
+    case 'setting': return 'Take it out: each statement waits for its locks a moment at a time and again, and has no limit for its own work.'
+    case 'held-lock': return 'Let what waits be a file of its own, which holds no lock meanwhile.'
     case 'contract': return contractRemedy(changes.lost)
-    case 'invalid': return 'Correct the statement.'
+    case 'invalid': return correctIt
     default: return isPlainDropIndex(statement) ? 'drop index concurrently, in a file of its own, would not lock the table at all.' : ''
   }
 }
+
+export const correctIt = 'Correct the statement.'
 
 const isPlainDropIndex = ({ node }: Statement) => 'DropStmt' in node && node.DropStmt.removeType === 'OBJECT_INDEX' && !node.DropStmt.concurrent
 
 const steps = (expand: string, migrate: string, contract: string) => `1. expand, in a file of its own:\n${expand}\n2. migrate, in a file that ends in .backfill.sql:\n${migrate}\n3. contract:\n${contract}`
 
+const batchable = new Set(['UpdateStmt', 'DeleteStmt', 'InsertStmt'])
+
+function bulkRemedy({ kind, text }: Statement, { table, does }: Bulk): string {
+  if (does === 'lock') return `Lock the rows that it is about, by a key: select ... from ${table} where ... = ... for update. To change many, change them in batches, in a file that ends in .backfill.sql.`
+  const batches = `(-- tenfold: batch ROWS above it says how many rows a batch has; ${table} needs a primary key.)`
+  if (batchable.has(kind)) return `In batches, in a file that ends in .backfill.sql and holds this one statement, with $1 where each batch's condition goes:\n${batched(text)}\n${batches}`
+  return `In batches, in a file that ends in .backfill.sql and holds one UPDATE, DELETE or INSERT ... SELECT, with $1 where each batch's condition goes:\nupdate ${table} set ... where ... and $1\n${batches}\nWhere it is a row or a few, say it in a statement that holds the key of ${table} to a value.`
+}
+
 /** With the condition of a batch in the WHERE clause. */
 function batched(text: string): string {
-  return /\bwhere\b/i.test(text) ? `${text} and $1` : `${text} where $1`
+  const [, query = text, conflict = ''] = /^([^]*?)(\s+on\s+conflict\b[^]*)$/i.exec(text) ?? []
+  return `${query} ${/\bwhere\b/i.test(query) ? 'and' : 'where'} $1${conflict}`
 }
 
 const ownFile = '-- in a file of its own:'
@@ -73,16 +88,33 @@ function retypedRemedy({ from, to }: { from: Column; to: Column }): string {
 }
 
 function scanRemedy(statement: Statement, changes: Changes, tables: readonly string[]): string {
-  const { addedConstraints, addedIndexes, madeNotNull, attached, addedColumns, retyped } = changes
+  const { addedConstraints, addedIndexes, madeNotNull, attached, narrowed, beside, addedColumns, retyped } = changes
   const found = [
     ...addedConstraints.filter(({ kind }) => kind === 'c' || kind === 'f').map((one) => validateLater(one, addedColumns.filter(({ table }) => table === one.table))),
     ...madeNotNull.map((column) => `1. expand, and 3. contract; the rows that lack it are filled between them (.backfill.sql):\n${notNullSteps(column)}`),
-    ...attached.map(({ name, bounds }) => `Let the partition prove beforehand what its bounds ask, so that nothing is read under the lock:\nalter table ${name} add constraint attaching check ${bounds === null ? '(...)' : wrapped(bounds)} not valid;\n${ownFile}\nalter table ${name} validate constraint attaching;\n${ownFile}\nalter table ... attach partition ${name} ...;\nalter table ${name} drop constraint attaching;`),
+    ...attached.filter(({ name }) => tables.includes(name)).map(({ name, bounds }) => proofOfBounds(statement, name, wrapped(bounds ?? '...'))),
+    ...narrowed.filter(({ name }) => tables.includes(name)).map(({ name }) => `${proofOfBounds(statement, name, `(not ${wrapped(beside?.bounds ?? '...')})`)}\nRows of ${name} that belong to the new partition leave it first; until that is there, more of them are refused: choose bounds that nothing is written to yet.`),
+    ...domainRemedy(statement),
     ...addedColumns.filter(({ notNull }) => notNull).map((column) => steps(expandColumn(column), `update ${column.tableName} set ${column.quoted} = ... where ${column.quoted} is null and $1`, notNullSteps(column))),
     ...retyped.map(retypedRemedy),
     ...attached.length === 0 && addedIndexes.length > 0 ? [`And, since it builds an index under that lock too:\n${indexRemedy(statement, changes)}`] : [],
   ]
   return found.length > 0 ? found.join('\n') : `Do what reads ${tables.join(', ')} in a step of its own that holds no such lock: add constraints NOT VALID, and validate them in a file of their own.`
+}
+
+function proofOfBounds({ text }: Statement, table: string, check: string): string {
+  return `Let ${table} prove beforehand what its bounds will ask, so that nothing is read under the lock:\nalter table ${table} add constraint attaching check ${check} not valid;\n${ownFile}\nalter table ${table} validate constraint attaching;\n${ownFile}\n${text};\nalter table ${table} drop constraint attaching;`
+}
+
+/** No form of VALIDATE lets writers go on: a domain's rows are proven by the tables that have its columns. */
+function domainRemedy({ node, text }: Statement): string[] {
+  if (!('AlterDomainStmt' in node)) return []
+  const { subtype, typeName = [] } = node.AlterDomainStmt
+  const domain = nodesNamed<{ sval: string }>(typeName, 'String').map(({ sval }) => identifier(sval)).join('.')
+  const proof = 'Every table that has a column of it proves its rows by a check of its own (add constraint ... check (...) not valid; and, in a file of its own, validate constraint).'
+  if (subtype === 'C') return [`1. expand: from now on it holds for what is written\n${text} not valid;\n2. migrate: correct the rows that break it (.backfill.sql). ${proof}\n3. contract: nothing: the domain's stays not valid, and holds.`]
+  if (subtype === 'O') return [`1. expand: from now on it holds for what is written\nalter domain ${domain} add constraint ${identifier(`${domain.split('.').at(-1)?.replaceAll('"', '')}_not_null`)} check (value is not null) not valid;\n2. migrate: fill the rows that lack it (.backfill.sql). ${proof}\n3. contract: nothing.`]
+  return [`Leave it out: what is not valid holds for all that is written. ${proof}`]
 }
 
 const wrapped = (text: string) => text.startsWith('(') ? text : `(${text})`
@@ -121,7 +153,7 @@ function contractRemedy(lost: readonly Loss[]): string {
     const { column: { tableName, quoted, type, name }, renamedTo } = first
     return `1. expand: alter table ${tableName} add column ${renamedTo} ${type}; and let the application write both ${name} and ${renamedTo}\n2. migrate, in a file that ends in .backfill.sql: update ${tableName} set ${renamedTo} = ${quoted} where ${renamedTo} is distinct from ${quoted} and $1\n${last}\nalter table ${tableName} drop column ${quoted};`
   }
-  if (first?.renamedTo !== undefined) return `1. expand: create view ${first.renamedTo} as select * from ${first.table}; and let the application use it by its new name\n2. migrate: nothing\n${last}\ndrop view ${first.renamedTo}; and then the renaming`
+  if (first?.renamedTo !== undefined) return `1. expand: create view ${first.renamedTo} as select * from ${first.table}; and let the application use it by its new name\n2. migrate: nothing\n${last}\ndrop view ${first.renamedTo}; and then the statement itself`
   const column = first?.column
   const relax = column?.notNull && first?.what.startsWith('drops the column') ? `; alter table ${column.tableName} alter column ${column.quoted} drop not null; so that rows without it are taken` : ''
   return `1. expand: release a version of the application that does without it${relax}\n2. migrate: nothing, or move what is still of use (.backfill.sql)\n${last}`
