@@ -3,7 +3,10 @@ import { stages } from './stages.ts'
 import type { BackupPolicy, DataTopology, SingleTopology, WiderTopology } from './topology.ts'
 
 /** What JSON Schema can say of a topology: which settings there are, and of which kind. That they go together says `check.ts`. */
-export const shapes = { any: { ...object<{ stage: string }>(['stage'], { stage: stage() }), additionalProperties: true }, single: single(), wider: wider() }
+export const shapes: Readonly<Record<'any' | 'single' | 'wider', JsonSchema>> = {
+  any: { ...object<{ stage: string }>(['stage'], { stage: stage() }), additionalProperties: true }, // until its stage is known
+  single: single(), wider: wider(),
+}
 
 /** `fields` are those of the type, and no other: the compiler holds the shape to it. */
 function object<T extends object>(required: readonly (keyof T & string)[], fields: { readonly [K in keyof Required<T>]: JsonSchema }): JsonSchema {
