@@ -16,9 +16,11 @@ export const trialSettings = `set lock_timeout = ${lockTimeoutMs}; set statement
 
 /**
  * A table is read from end to end then where nothing else will do: not since it is small, and not by way of a whole index. So a scan
- * that Postgres counts as sequential is one that takes as long as the table is large.
+ * that Postgres counts as sequential is one that takes as long as the table is large. Such plans seem dear, and would be compiled.
  */
-export const trialPlans = 'set local enable_seqscan = off; set local enable_indexscan = off; set local enable_indexonlyscan = off; set local random_page_cost = 1000'
+export const trialPlans = `set local enable_indexscan = off; set local enable_indexonlyscan = off; set local random_page_cost = 1000; set local jit = off; ${
+  // Before Postgres 18 what is off is only dear, and one that is off is as dear as another: a sequential scan has to cost less than that, and more than a few rows by an index.
+  "select set_config('enable_seqscan', case when old then 'on' else 'off' end, true), set_config('seq_page_cost', case when old then '1000000' else '1' end, true) from (select current_setting('server_version_num')::int < 180000) version (old)"}`
 
 export async function readSettings(client: pg.Client): Promise<Settings> {
   const { rows } = await client.query<{ name: string; setting: string }>('select name, setting from pg_settings where name = any ($1)', [protecting])
