@@ -39,14 +39,6 @@ export async function loadConfig({ configPath, topologyPath }: ConfigPlace): Pro
   return topologyPath === undefined ? config : { ...config, topology: await readTopology(topologyPath) }
 }
 
-/** The same for who works on what runs: where a stage is up on this machine, with the topology of that. One that was named counts more. */
-export async function configOfWhatIsUp(place: ConfigPlace): Promise<Config> {
-  const config = await loadConfig(place)
-  if (place.topologyPath !== undefined) return config
-  const { topologyThatIsUp } = await import('../ops/index.ts') // what starts loads none of it
-  return { ...config, topology: await topologyThatIsUp(config.topology) ?? config.topology }
-}
-
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> { return value !== null && typeof value === 'object' && !Array.isArray(value) }
 
 /** Topologies are plain data: what is wrong with this one says whoever uses it. */

@@ -5,7 +5,7 @@ import { type Connection, connectionOf } from '../data/index.ts'
 import { connected } from '../ops/index.ts'
 import { attach } from '../runtime/index.ts'
 import type { Given } from './command.ts'
-import { configOfWhatIsUp } from './config.ts'
+import { configOfWhatIsUp } from './what-is-up.ts'
 
 /** The database that a command of `tenfold db` looks at: the application's, whether it runs or not, or the one that --url names. Its replicas count for themselves. */
 export interface Place { readonly connection: Connection; readonly replicas: readonly Connection[]; readonly app: AppDefinition | undefined; close(): Promise<void> }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { failed, isTenfoldError, reasonOf } from '../base/index.ts'
 import type { Command, Given, LoneCommand } from './command.ts'
-import { configOfWhatIsUp, loadConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 
 const help = `tenfold: one application, from one process to many regions
 
@@ -94,7 +94,7 @@ async function main(args: readonly string[]): Promise<number> {
   const done = values.help || !command.withoutConfig ? undefined : command.withoutConfig({ ...given, ...ownValues(name, own, command) })
   if (done) return done
   await command.beforeLoad?.()
-  const config = command.onWhatIsUp && !values.help ? await configOfWhatIsUp(given) : await loadConfig(given)
+  const config = command.onWhatIsUp && !values.help ? await (await import('./what-is-up.ts')).configOfWhatIsUp(given) : await loadConfig(given)
   if (values.help) {
     process.stdout.write(`${command.help}${config.help && name === 'start' ? `\n${config.help}\n` : ''}`)
     return 0
