@@ -91,7 +91,10 @@ export class Positions {
   }
 }
 
-/** Postgres writes an LSN as two hexadecimal halves, `16/B374D848`. */
+/** As Postgres writes an LSN: two hexadecimal halves, `16/B374D848`. */
+export function lsnText(lsn: bigint): string { return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffff_ffffn).toString(16).toUpperCase()}` }
+
+/** The same as a byte offset. */
 export function parseLsn(text: string): bigint {
   const [high = '0', low = '0'] = text.split('/')
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { constants, link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { access, constants, link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { failed, isTenfoldError, type TenfoldError } from './errors.ts'
 import type { SystemUser } from './process.ts'
@@ -75,10 +75,10 @@ async function makeWithin(path: string, mode: number, isRepeated: boolean): Prom
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
     if (code !== 'ENOENT' || dirname(path) === path) throw error
-    const isThere = await stat(dirname(path)).then(() => true, () => false)
-    if (isThere && isRepeated) throw error
-    if (!isThere) await makeWithin(dirname(path), mode, false)
-    await makeWithin(path, mode, isThere)
+    const hasParent = await isThere(dirname(path))
+    if (hasParent && isRepeated) throw error
+    if (!hasParent) await makeWithin(dirname(path), mode, false)
+    await makeWithin(path, mode, hasParent)
   }
 }
 
@@ -91,6 +91,9 @@ export async function syncDirectory(path: string): Promise<void> {
     await directory.close()
   }
 }
+
+/** Whether something is there under that name, and may be asked for. */
+export async function isThere(path: string): Promise<boolean> { return await access(path).then(() => true, () => false) }
 
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'

@@ -1,6 +1,7 @@
-import { access, readdir, realpath } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { failed, systemClock } from '../base/index.ts'
+import { isThere } from '../base/private-files.ts'
 import { findEngine, planRestore, readTarget, recover, restoreFiles, settle } from '../ops/index.ts'
 import { openDataDirectory } from '../runtime/index.ts'
 import { storeOf } from './backup-place.ts'
@@ -72,7 +73,6 @@ async function refuseOther(directory: string): Promise<void> {
     throw failed('backup', `${directory} cannot be restored into (${error.code}): use a directory that is empty, or not there yet.`, { cause: error })
   })
   const others = names.filter((name) => !(names.includes('version') && ['version', 'postgres', 'files'].includes(name)) && !name.startsWith('lock'))
-  const isThere = async (path: string) => await access(path).then(() => true, () => false)
   const cluster = join(directory, 'postgres', 'cluster')
   const isWhole = await isThere(cluster) && !await isThere(join(cluster, 'recovery.signal'))
   if (others.length === 0 && !isWhole) return

@@ -1,7 +1,7 @@
-import { access, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../base/errors.ts'
-import { createFile, isMissing } from '../base/private-files.ts'
+import { createFile, isMissing, isThere } from '../base/private-files.ts'
 import { systemRandom } from '../base/random.ts'
 import { connectionOf } from '../data/index.ts'
 import { commonOf, type Engines, type EnginesOptions, poolOf } from './engines.ts'
@@ -82,5 +82,3 @@ export async function assertNothingForgotten({ highlyAvailable: isWanted, postgr
   if (isWanted || !await hasCluster(rigDirectory) || await isThere(join(postgresDirectory, 'cluster', 'PG_VERSION'))) return
   throw failed('start', `The rows of this application are in the cluster in ${rigDirectory}, and would be missed without it: say --ha; or give what is to begin empty another directory (TENFOLD_DATA=DIRECTORY).`)
 }
-
-async function isThere(path: string): Promise<boolean> { return await access(path).then(() => true, () => false) }

@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../app/index.ts'
 import { type Clock, failed, resolveKey, systemClock } from '../base/index.ts'
+import { isThere } from '../base/private-files.ts'
 import { asRole, type Connection, connectionOf, createData, type Data, findPrimary } from '../data/index.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { startPostgres } from '../ops/rig/postgres.ts'
@@ -80,7 +80,7 @@ export async function attachServer(app: AppDefinition, topology: Topology<any>):
 
 /** Errors: `start`, where a data directory has no Postgres in it. */
 export async function assertDatabase(place: string): Promise<void> {
-  await access(join(place, 'postgres', 'cluster', 'PG_VERSION')).catch((cause: unknown) => { throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`, { cause }) })
+  if (!await isThere(join(place, 'postgres', 'cluster', 'PG_VERSION'))) throw failed('start', `There is no database in ${place}: tenfold start makes it, and TENFOLD_DATA or the topology says where it is.`)
 }
 
 async function attachElsewhere(connection: Connection, place: string): Promise<AttachedServer> {

@@ -6,6 +6,7 @@ import { startPostgres } from '../ops/rig/postgres.ts'
 import { assertTopology, type Topology } from '../topology/index.ts'
 import { masterSecret, openDataDirectory } from './data-directory.ts'
 import { migrateOn } from './embedded.ts'
+import { assertStays } from './moved.ts'
 import { migrateServers, reachServers } from './servers.ts'
 
 /** Migrates the application's database, and starts nothing else. Errors: `topology`, `start`, `migration`. */
@@ -18,6 +19,7 @@ export async function migrateApplication(app: App<any, any, any>, topology: Topo
   }
   const directory = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
   try {
+    await assertStays(directory.path)
     const server = await startPostgres({ directory: directory.file('postgres'), onStatus: options.status })
     try {
       return await migrateOn(server, { app: definition, secret: topology.secret ? resolveKey(topology.secret, 'secret') : await masterSecret(directory.path), status: options.status }, { dryRun: options.dryRun })

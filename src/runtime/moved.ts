@@ -1,7 +1,7 @@
-import { access, readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../base/index.ts'
-import { isMissing, replaceFile } from '../base/private-files.ts'
+import { isMissing, isThere, replaceFile } from '../base/private-files.ts'
 
 /** Left in a data directory whose database was moved away. */
 interface Note { readonly to: string; readonly at: string; /** Into the cluster of `tenfold up --ha`, which is in that directory, too. */ readonly intoCluster?: true }
@@ -49,5 +49,3 @@ export async function halfUpgraded(directory: string): Promise<string | undefine
   for (const name of copies) if (await isThere(wholeCopyFile(join(directory, name)))) return join(directory, name)
   return undefined
 }
-
-async function isThere(path: string): Promise<boolean> { return await access(path).then(() => true, () => false) }

@@ -70,6 +70,7 @@ test('the shop moves to a server while it is used: killed on the way, it goes on
   assert.ok(rows > 100 && tables > 10 && downtimeMs > 0)
   context.diagnostic(`${rows} rows of ${tables} tables, ${downtimeMs} ms`)
 
+  assert.match((await finished(await command(directory, ['migrate']))).stderr, /was moved to 127/)
   const here = await finished(await command(directory, ['start']))
   assert.deepEqual([here.code, /was moved to 127\.0\.0\.1:\d+\/shop on .*: start with that topology/.test(here.stderr)], [1, true], here.stderr)
   shop = await command(directory, ['--topology', file, 'start'], { ports: shop.ports })

@@ -58,9 +58,9 @@ test('a database of Postgres 15 becomes one of this version: killed on the way i
   assert.deepEqual([from, to, rows > 1_000], [15, 18, true])
   assert.equal((await readFile(join(kept, 'cluster/PG_VERSION'), 'utf8')).trim(), '15')
 
-  // Killed between its last two steps: the old one has left, the new one has not taken its place.
-  await rename(join(directory, 'postgres'), join(directory, 'postgres-18'))
-  await writeFile(join(directory, 'postgres-18', 'verified.json'), JSON.stringify({ from, rows, tables: 1 }))
+  // Killed between its last two steps: the old one has left, the new one has not taken its place. Another version goes on with it.
+  await rename(join(directory, 'postgres'), join(directory, 'postgres-17'))
+  await writeFile(join(directory, 'postgres-17', 'verified.json'), JSON.stringify({ from, rows, tables: 1 }))
   for (const args of [['start'], ['db', 'top']]) assert.match((await finished(await command(directory, args))).stderr, /was broken off just before its end .*: run tenfold topology upgrade/)
   assert.equal((await finished(await command(directory, ['topology', 'upgrade']))).code, 0)
   const again = await startShop(directory, { ports: shop.ports })

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { isThere } from '../../base/private-files.ts'
 import { waitFor } from '../../base/process.ts'
 import { drillRestore } from './drill.ts'
 import { folderStore } from './drivers/folder.ts'
 import { differences } from './fingerprint.ts'
 import { type Fixture, startFixture } from './backup.fixture.ts'
 import { adminSession } from './session.ts'
-
-const isThere = (path: string) => access(path).then(() => true, () => false)
 
 describe('a drill', () => {
   let fixture: Fixture

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { type Clock, failed } from '../../base/index.ts'
+import { type Clock, failed, lsnText } from '../../base/index.ts'
 
 /**
  * A server's log as it is written, by the streaming replication protocol. (PostgreSQL documentation, "Streaming Replication Protocol", START_REPLICATION.) Positions are byte offsets.
@@ -117,8 +117,6 @@ export function streamLog({ session, slot, timeline, lsn, clock, onData, onBegun
     resume() { if (isPaused) { isPaused = false; heardAt = clock.monotonic(); connection?.stream.resume() } },
   }
 }
-
-export function lsnText(lsn: bigint): string { return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffff_ffffn).toString(16).toUpperCase()}` }
 
 /** On which timeline the server of a session for replication is. */
 export async function serverTimeline(session: pg.Client): Promise<number> {

@@ -6,6 +6,7 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { systemClock } from '../../base/index.ts'
 
 export interface Credentials { readonly accessKeyId: string; readonly secretAccessKey: string }
 
@@ -31,7 +32,7 @@ export async function signedS3(upstream: string, region: string, theirs: Credent
   const passed: string[] = []
   const http = createServer(async (request, response) => {
     const body = await buffer(request)
-    const fault = faultOf(request, body, { region, credentials, nowMs: Date.now() + proxy.aheadMs })
+    const fault = faultOf(request, body, { region, credentials, nowMs: systemClock.now() + proxy.aheadMs })
     if (fault) return void response.writeHead(fault === 'XAmzContentSHA256Mismatch' ? 400 : 403).end(request.method === 'HEAD' ? undefined : `<Error><Code>${fault}</Code></Error>`)
     const url = new URL(request.url ?? '/', upstream)
     const isList = url.searchParams.has('list-type')

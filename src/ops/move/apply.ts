@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../../app/index.ts'
 import { failed, resolveKey, systemClock } from '../../base/index.ts'
+import { signalProcess } from '../../base/process.ts'
 import type { Connection } from '../../data/index.ts'
 import { assertDatabase, assertStays, databaseName, directoryOwner, masterSecret, migrateServers, noteMove, openDataDirectory, reachServers } from '../../runtime/index.ts'
 import type { SingleTopology, WiderTopology } from '../../topology/index.ts'
@@ -54,7 +55,7 @@ export async function applyTopology(app: App<any, any, any>, from: SingleTopolog
         status(switchNow ? `all is there, verified, and follows: the application (pid ${ownerPid}) is asked to leave` : `all is there, verified, and follows: stop the application (pid ${ownerPid}) when it suits you, and the rest is brought over`)
         if (!switchNow) return
         goneAt = systemClock.monotonic()
-        process.kill(ownerPid, 'SIGTERM')
+        signalProcess(ownerPid, 'SIGTERM')
       },
     })
     goneAt ??= systemClock.monotonic()

@@ -142,7 +142,8 @@ test('what the disk may not hold is not kept: the copy begins anew, or says why 
   const { source, target } = await place(context, { max_slot_wal_keep_size: '16MB', max_wal_size: '32MB', min_wal_size: '32MB' })
   const copied: string[] = []
   const options = { source, target, schemas: ['tenfold', 'odd'], status() {}, onTable: ({ table, copied: was }: { table: string; copied: boolean }) => { if (was) copied.push(table) } }
-  const once = async () => { const away = new AbortController(); await follow({ ...options, settled: new Map(), signal: away.signal, onInStep: () => away.abort() }) }
+  const settled = new Map<string, number>()
+  const once = async () => { const away = new AbortController(); settled.clear(); await follow({ ...options, settled, signal: away.signal, onInStep: () => away.abort() }) }
   await on(source, (client) => client.query(`insert into odd.noisy values (1)`))
   await once()
   await on(source, async (client) => {
@@ -153,7 +154,10 @@ test('what the disk may not hold is not kept: the copy begins anew, or says why 
   copied.length = 0
   await once()
   assert.deepEqual(copied.toSorted(), ['odd.journal', 'odd.noisy'], 'compared anew, and what differs copied')
-  await moveRows({ ...options, async onVerified() {} })
+  copied.length = 0
+  await on(source, (client) => client.query(`select pg_drop_replication_slot('tenfold_move'); insert into odd.noisy values (3)`))
+  await moveRows({ ...options, settled, async onVerified() {} })
+  assert.deepEqual(copied.toSorted(), ['odd.journal', 'odd.noisy'], 'what was the same is not known to be so any more')
 })
 
 test('one move at a time; tables that changed meanwhile; somebody else who writes there, which is found', { timeout: 60_000 }, async (context) => {
@@ -175,6 +179,8 @@ test('one move at a time; tables that changed meanwhile; somebody else who write
   await on(target, (client) => client.query('delete from odd.tree'))
   await on(source, (client) => client.query('update odd.tree set height = 3'))
   assert.ok(await waitFor(async () => !second.settled.has('odd.tree') || undefined, { timeoutMs: 10_000 }), 'what has changed is compared once more')
+  await on(source, (client) => client.query(`alter table odd.journal alter column what type text using 'written anew'; insert into tenfold.migrations (module, file, checksum) values ('odd', '002.sql', 'x')`))
+  assert.ok(await waitFor(async () => second.settled.size === 0 || undefined, { timeoutMs: 10_000 }), 'what a migration rewrites is told by no change: all is compared once more')
   await second.leave()
   const third = await begin()
   await on(target, (client) => client.query('insert into odd.tree values (2)'))

@@ -3,7 +3,7 @@ import { failed, systemClock } from '../../base/index.ts'
 import { catchUp } from './catch-up.ts'
 import { bringTables, openSession } from './copy.ts'
 import { type Ends, isThere, moveFault, type MoveOptions, openEnds } from './move.ts'
-import { bytesBehind, dropSlot, endOfLog, exportSnapshot, publish, slotState } from './slot.ts'
+import { bytesBehind, dropSlot, endOfLog, publish, slotState, takeSnapshot } from './slot.ts'
 
 export interface FollowOptions extends MoveOptions {
   readonly settled: Map<string, number>
@@ -58,7 +58,7 @@ async function bringOver(ends: Ends, from: MoveOptions['source'], { status, onTa
 }
 
 async function bringAt(ends: Ends, from: MoveOptions['source'], { kept, status, onTable }: { kept: boolean } & Pick<FollowOptions, 'status' | 'onTable'>): Promise<void> {
-  const snapshot = await exportSnapshot(from, { kept })
+  const snapshot = await takeSnapshot(from, { kept })
   try {
     const source = await openSession(from)
     try {

@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AppDefinition } from '../../app/index.ts'
 import { systemClock } from '../../base/index.ts'
+import { isThere } from '../../base/private-files.ts'
 import { type Connection, migrate } from '../../data/index.ts'
 import { applicationRole, databaseName, type DataDirectory, migrateOn, noteMove } from '../../runtime/index.ts'
 import { startPostgres } from '../rig/postgres.ts'
@@ -14,7 +14,7 @@ import { schemasOf } from './tables.ts'
  */
 export async function moveIntoCluster(app: AppDefinition, data: DataDirectory, cluster: Connection, secret: Uint8Array): Promise<Moved | undefined> {
   const directory = data.file('postgres')
-  if (!await access(join(directory, 'cluster', 'PG_VERSION')).then(() => true, () => false)) return undefined
+  if (!await isThere(join(directory, 'cluster', 'PG_VERSION'))) return undefined
   const server = await startPostgres({ directory })
   try {
     const status = () => {}

@@ -1,6 +1,5 @@
 import pg from 'pg'
-import { failed } from '../../base/index.ts'
-import { lsnOf, lsnText } from './slot.ts'
+import { failed, lsnText, parseLsn } from '../../base/index.ts'
 import type { Table } from './tables.ts'
 
 /** How far a move is. What must outlive this process stands in the database that it fills. */
@@ -30,7 +29,7 @@ export async function openNotes(target: pg.Client, tables: readonly Table[], set
   if (!locked?.ours) throw failed('topology', 'Another move fills that database, or one that was killed is just ending there: run it again when it has ended.')
   const { rows: [found] } = await target.query<{ begun: boolean }>(`select to_regclass('${table}') is not null as begun`)
   if (!found?.begun) await begin(target, tables)
-  const from = new Map((await target.query<{ name: string; lsn: string }>(`select name, lsn::text as lsn from ${table}`)).rows.map(({ name, lsn }) => [name, lsnOf(lsn)]))
+  const from = new Map((await target.query<{ name: string; lsn: string }>(`select name, lsn::text as lsn from ${table}`)).rows.map(({ name, lsn }) => [name, parseLsn(lsn)]))
   return {
     from, settled,
     async copied(name, lsn) {

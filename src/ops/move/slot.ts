@@ -1,42 +1,23 @@
 import pg from 'pg'
-import { failed } from '../../base/index.ts'
-import { clientOptions, type Connection } from '../../data/index.ts'
+import { failed, lsnText, parseLsn } from '../../base/index.ts'
+import type { Connection } from '../../data/index.ts'
+import { exportSnapshot } from '../rig/exported-snapshot.ts'
 import { type Change, createChangeReader } from './changes.ts'
 import { migrationsTable, type Table } from './tables.ts'
 
 /** Of the slot and of the publication, on the server that is left. */
 const name = 'tenfold_move'
 
-/** A place in the log (`pg_lsn`), as a number. */
-export function lsnOf(text: string): bigint {
-  const [high = '0', low = '0'] = text.split('/')
-  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`)
-}
-
-export function lsnText(lsn: bigint): string { return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}` }
-
 /** All that was committed before `lsn`, and nothing since, for whoever names it in SET TRANSACTION SNAPSHOT before `release`. */
 export interface Snapshot { readonly lsn: bigint; readonly name: string; release(): Promise<void> }
 
-/** A slot can't begin before every transaction that is open has ended, in milliseconds. */
-const beginMs = 60_000
-
 /** `kept`: the changes from there on are kept for `readChanges`, also when this process dies. Errors: `topology`. */
-export async function exportSnapshot(connection: Connection, { kept }: { kept: boolean }): Promise<Snapshot> {
-  const options: pg.ClientConfig & { replication: string } = { ...clientOptions(connection), replication: 'database' }
-  const session = new pg.Client(options)
-  session.on('error', () => { /* told by the query that fails */ })
-  await session.connect()
-  const timer = setTimeout(() => void session.end(), beginMs)
+export async function takeSnapshot(connection: Connection, { kept }: { kept: boolean }): Promise<Snapshot> {
   try {
-    const { rows: [made] } = await session.query<{ consistent_point: string; snapshot_name: string }>(`CREATE_REPLICATION_SLOT ${kept ? name : `${name}_look TEMPORARY`} LOGICAL pgoutput (SNAPSHOT 'export')`)
-    const { consistent_point: at = '0/0', snapshot_name: snapshot = '' } = made ?? {}
-    return { lsn: lsnOf(at), name: snapshot, release: () => session.end() }
+    const { lsn, ...snapshot } = await exportSnapshot(connection, connection.database, kept ? { keptAs: name } : {})
+    return { ...snapshot, lsn: parseLsn(lsn) }
   } catch (cause) {
-    await session.end().catch(() => { /* it has ended */ })
     throw failed('topology', `The database that is left makes no replication slot (${(cause as Error).message}): end the transactions that have been open there for long (pg_stat_activity), let it have a slot more (max_replication_slots), and run it again; or stop the application first.`, { cause })
-  } finally {
-    clearTimeout(timer)
   }
 }
 
@@ -47,11 +28,11 @@ export async function slotState(client: pg.Client): Promise<'none' | 'kept' | 'l
   return slot.status === 'lost' ? 'lost' : 'kept'
 }
 
-/** From now on the changes of these tables are told, and that the application was migrated. One without a key tells old rows whole; it is not told of one that is not logged. */
+/** From now on the changes of these tables are told, and that the application was migrated. One without a key tells old rows whole; of one that is not logged nothing is told. Errors: `topology`, where one without a key cannot be locked; the driver's. */
 export async function publish(client: pg.Client, tables: readonly Table[]): Promise<void> {
   const told = tables.filter(({ isLogged }) => isLogged)
   await client.query(`set lock_timeout = '5s'`)
-  for (const table of told.filter(({ hasIdentity }) => !hasIdentity)) await client.query(`alter table ${table.name} replica identity full`)
+  for (const { name: table } of told.filter(({ hasIdentity }) => !hasIdentity)) await client.query(`alter table ${table} replica identity full`).catch((cause: unknown) => { throw (cause as { code?: string }).code === '55P03' ? failed('topology', `${table}, which has no key, could not be locked for a moment, since a transaction has used it for long: end that (pg_stat_activity), and run it again.`, { cause }) : cause })
   const { rowCount } = await client.query('select from pg_publication where pubname = $1', [name])
   const list = [migrationsTable, ...told.map((table) => table.name)].join(', ')
   await client.query(rowCount === 0 ? `create publication ${name} for table ${list}` : `alter publication ${name} set table ${list}`)
@@ -67,7 +48,7 @@ export async function dropSlot(client: pg.Client): Promise<void> {
 /** Where the log ends: what commits from now on stands behind it. */
 export async function endOfLog(client: pg.Client): Promise<bigint> {
   const { rows: [row] } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn')
-  return lsnOf(row?.lsn ?? '0/0')
+  return parseLsn(row?.lsn ?? '0/0')
 }
 
 /** How far the log that is kept reaches, in bytes. */

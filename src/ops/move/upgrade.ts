@@ -1,8 +1,8 @@
-import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type App, type AppDefinition, appDefinition } from '../../app/index.ts'
 import { resolveKey, systemClock } from '../../base/index.ts'
-import { syncDirectory } from '../../base/private-files.ts'
+import { isThere, syncDirectory } from '../../base/private-files.ts'
 import { assertStays, databaseName, type DataDirectory, halfUpgraded, masterSecret, migrateOn, openDataDirectory, wholeCopyFile } from '../../runtime/index.ts'
 import type { SingleTopology } from '../../topology/index.ts'
 import { type Engine, engineOf, findEngine } from '../rig/binaries.ts'
@@ -28,9 +28,11 @@ export async function upgradePostgres(app: App<any, any, any>, topology: SingleT
   const began = systemClock.monotonic()
   const data = await openDataDirectory(resolve(topology.data ?? '.tenfold'))
   try {
-    if (await halfUpgraded(data.path) === undefined) await assertStays(data.path)
+    const half = await halfUpgraded(data.path) // by whichever version: it ends what that began
+    if (half === undefined) await assertStays(data.path)
     const engine = await findEngine()
-    const places = { old: data.file('postgres'), made: data.file(`postgres-${engine.major}`), done: wholeCopyFile(data.file(`postgres-${engine.major}`)) }
+    const made = half ?? data.file(`postgres-${engine.major}`)
+    const places = { old: data.file('postgres'), made, done: wholeCopyFile(made) }
     const from = await majorOf(places.old)
     if (from === engine.major || (from === undefined && !await isThere(places.done))) return undefined
     // A copy that was made and not taken: the old one may have been written to since.
@@ -41,7 +43,7 @@ export async function upgradePostgres(app: App<any, any, any>, topology: SingleT
     await rename(places.made, places.old)
     await rm(wholeCopyFile(places.old))
     await syncDirectory(data.path)
-    return { ...moved, to: engine.major, kept, downtimeMs: Math.round(systemClock.monotonic() - began) }
+    return { ...moved, to: await majorOf(places.old) ?? engine.major, kept, downtimeMs: Math.round(systemClock.monotonic() - began) }
   } finally {
     await data.release()
   }
@@ -84,5 +86,3 @@ async function majorOf(directory: string): Promise<number | undefined> {
   const text = await readFile(join(directory, 'cluster', 'PG_VERSION'), 'utf8').catch(() => undefined)
   return text === undefined ? undefined : Number.parseInt(text, 10)
 }
-
-async function isThere(path: string): Promise<boolean> { return await access(path).then(() => true, () => false) }

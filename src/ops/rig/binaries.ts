@@ -1,8 +1,8 @@
-import { access, chmod, lstat, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { failed } from '../../base/errors.ts'
-import { fileFault, isMissing } from '../../base/private-files.ts'
+import { fileFault, isMissing, isThere } from '../../base/private-files.ts'
 import { runCommand, type SystemUser } from '../../base/process.ts'
 import { makeOnce } from './make-once.ts'
 import { postgresFault } from './postgres-faults.ts'
@@ -51,7 +51,7 @@ export async function engineOf(major: number, { bin = `/usr/lib/postgresql/${maj
   const embedded = await findEngine(options)
   if (embedded.major === major) return embedded
   const program = join(bin, 'postgres')
-  if (await access(program).then(() => true, () => false) && await reaches(options.user, program)) return { bin, version: String(major), major }
+  if (await isThere(program) && await reaches(options.user, program)) return { bin, version: String(major), major }
   throw failed('start', `The database was made by Postgres ${major}, whose programs are not in ${bin}: install them (apt-get install postgresql-${major}), name their folder (tenfold topology upgrade takes --bin), or use a machine that has them.`)
 }
 

@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { failed, isTenfoldError, type TenfoldError } from '../../../base/index.ts'
+import { failed, isTenfoldError, systemClock, type TenfoldError } from '../../../base/index.ts'
 import { createFile, isMissing, makeDirectory, replaceFile, syncDirectory } from '../../../base/private-files.ts'
 import { assertKey, type BackupStore, type StoredObject } from '../store.ts'
 
@@ -38,7 +38,7 @@ export function folderStore(directory: string): BackupStore {
     remove: (keys) => told(async () => { for (const key of keys) await rm(pathOf(key), { force: true }) }),
     sweep: () => told(async () => {
       for (const path of await filesOf(directory)) {
-        if (draft.test(path) && ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity) < Date.now() - abandonedMs) await rm(path, { force: true })
+        if (draft.test(path) && ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity) < systemClock.now() - abandonedMs) await rm(path, { force: true })
       }
     }),
   }
