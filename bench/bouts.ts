@@ -89,7 +89,7 @@ export const bouts: readonly Bout[] = [
   queue('jobs enqueued one per transaction', 'enqueued', { ratio: 3 }),
   queue('start latency', 'latency', { atMost: 5 }, 'ms', 'less'),
   {
-    unit: 'req/s', better: 'more', postgres: 'none', load: 'sessions', rounds: 9,
+    unit: 'req/s', better: 'more', postgres: 'none', load: 'sessions', rounds: 21,
     entrants: { ours: { script: 'ours/replicated-web.ts', path: '/products' }, eventual: { script: 'ours/replicated-web.ts', path: '/eventual-products' } },
     rows: [{ name: 'own writes seen vs any copy', peer: 'eventual', ratio: 0.95 }],
   },

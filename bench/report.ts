@@ -61,7 +61,7 @@ export function page(results: readonly Result[], machine: Machine, command: stri
   const table = [headings, headings.map((_, column) => [1, 2, 4, 5].includes(column) ? '---:' : '---'), ...results.map(cells)].map((row) => `| ${row.join(' | ')} |`).join('\n')
   return `# Benchmarks
 
-Each row is a ratio against a real peer from one interleaved run: contenders take turns, round by round, after a warm-up, each in a process of its own. Ours and the
+Each row is a ratio against a real peer from one interleaved run: contenders take turns, round by round, after a warm-up, each in a process of its own (one, where only the path differs). Ours and the
 peer are medians; the ratio is the median of the rounds' own ratios, above 1 where ours is better, whether more or less of the unit is; best is the best round's.
 Read the ratios, not the figures: those are this machine's, and of that hour. What each peer does, and where its settings come from, stands in [\`bench/peers\`](../bench/peers).
 
@@ -70,8 +70,8 @@ ${table}
 What the table leaves out. *Product from cache*: the peer writes one constant and nothing else; what separates ours from it is thirteen headers, a line of log, a trace id and a look-up, none of
 which can be left away. *The order command*: both sides wait for the same Postgres. Our statements, replayed on ten connections with no code of ours around them, reach 2,000 to 2,500 orders a second
 as they are, and 2,500 to 2,800 each order in one burst: about what the peer does, so that bar is not to be had by sending them better. *POST /orders*: ours makes its receipts and
-sends its mails beside the requests, and nobody takes the jobs of the peer. *Own writes*: callers send back the token that they were given; from run to run the ratio was 0.88 to 1.28, since both
-sides have a primary and a replica on the same two cores. So have the *mix* and its replicas: what they take off the primary they take from it in replaying, and a second machine is what they are for; the row below says that it serves no read any more.
+sends its mails beside the requests, and nobody takes the jobs of the peer. *Own writes*: callers send back the token that they were given; single rounds were 0.77 to 1.22, since the
+primary, the replica, the application and who asks it share two cores; so there are more of them, and 31 had 0.97 for their median. So do the *mix* and its replicas: what they take off the primary they take from it in replaying, and a second machine is what they are for; the row below says that it serves no read any more.
 Rows near their bars fall on either side of them, as the machine is busy: in runs of one day *observability* was 0.79 to 0.92, the line of log and the tenth of requests that is told to a collector
 being all that it can still leave away; *jobs processed* was 1.37 to 1.55 times graphile-worker.
 

@@ -17,6 +17,8 @@ interface TestServer { readonly primary: unknown; readonly replica: unknown; sto
 const staticChecks = ['typecheck', 'lint', 'tidy']
 const testFiles = '{src,examples,test,tools}/**/*.test.ts'
 const concurrency = 2
+/** The longest files wait for engines more than they work: they run beside others, and not alone at the end. */
+const mostlyWaits = (file: string) => file.startsWith('test/stages/')
 const testTimeoutMs = 120_000
 /** Longer than a test and its hook may take without a word. */
 const silenceMsMax = Number(process.env['TENFOLD_TEST_SILENCE_MS'] ?? 2 * testTimeoutMs + 30_000)
@@ -73,7 +75,7 @@ async function runStaticChecks(counts: Counts): Promise<void> {
 
 async function runTests(args: readonly string[], environment: NodeJS.ProcessEnv, counts: Counts): Promise<void> {
   const words = args.filter((arg) => !arg.startsWith('--'))
-  const files = globSync(testFiles, { exclude: (name) => /(^|\/)(node_modules|dist)$/.test(name) }).filter((file) => words.length === 0 || words.some((word) => file.includes(word))).toSorted()
+  const files = globSync(testFiles, { exclude: (name) => /(^|\/)(node_modules|dist)$/.test(name) }).filter((file) => words.length === 0 || words.some((word) => file.includes(word))).toSorted((one, other) => Number(mostlyWaits(other)) - Number(mostlyWaits(one)) || (one < other ? -1 : 1))
   if (files.length === 0) {
     console.log(`\nThere is no test file ${words.length > 0 ? `whose path contains ${words.join(' or ')}` : `(${testFiles})`}.`)
     counts.failed += 1
