@@ -5,6 +5,7 @@ import { failed } from '../base/index.ts'
 import { advise, availableOn, connected, countedStatements, hypotheticalWorkshop, leaveStanding, review, type Review, type StatementAdvice, standingFor, type Standing, statementsOf, throwawayWorkshop, trialOfCopy, trialOfSchema, type Workshop, writesOn } from '../ops/index.ts'
 import type { Given } from './command.ts'
 import { connectedReplicas, limitOf, oneLine, placeOf, say } from './db-place.ts'
+import { interruptedCode, interruptible } from './interrupt.ts'
 
 interface Advice extends Omit<Review, 'foreignKeys'> {
   readonly statements: readonly StatementAdvice[]
@@ -17,16 +18,17 @@ export async function adviseCommand(given: Given): Promise<number> {
   const onSchema = values['schema'] !== undefined
   if (!onSchema && (values['query'] !== undefined || values['with'] !== undefined)) throw failed('usage', '--query and --with need --schema SCHEMA.sql: the tables, and the statements that fill them.')
   if (onSchema && values['url'] !== undefined) throw failed('usage', 'Use --schema, for a database of its own, or --url, for one that is there; not both.')
-  const advice = onSchema ? await onOwnSchema(given) : await onDatabase(given, limit)
+  const advice = await interruptible((signal) => onSchema ? onOwnSchema(given, signal) : onDatabase(given, limit, signal))
+  if (!advice) return interruptedCode
   process.stdout.write(values['json'] === true ? `${JSON.stringify(advice, null, 2)}\n` : told(advice))
   return 0
 }
 
-async function onOwnSchema({ values }: Given): Promise<Advice> {
+async function onOwnSchema({ values }: Given, signal: AbortSignal): Promise<Advice> {
   const sources = (['schema', 'with'] as const).flatMap((name) => values[name] === undefined ? [] : [textOf(String(values[name]), name)])
   const query = values['query'] === undefined ? undefined : textOf(String(values['query']), 'query')
   const statements = query ? await statementsOf(query.text, query.where) : []
-  const trial = await trialOfSchema(sources, { onStatus: say })
+  const trial = await trialOfSchema(sources, { onStatus: say, signal })
   try {
     return await adviceOn(trial.client, await review(trial.client, { usedBy: undefined }), statements, () => throwawayWorkshop(trial.client), { sameCollation: false })
   } finally {
@@ -41,12 +43,12 @@ function textOf(given: string, option: string): { text: string; where: string } 
   return { text: given, where: `--${option}` }
 }
 
-async function onDatabase(given: Given, limit: number): Promise<Advice> {
+async function onDatabase(given: Given, limit: number, signal: AbortSignal): Promise<Advice> {
   const place = await placeOf(given)
   const { connection, app, close } = place
   try {
-    const live = await connected(connection)
-    const servers = [live, ...await connectedReplicas(place)]
+    const live = await connected(connection, signal)
+    const servers = [live, ...await connectedReplicas(place, signal)]
     try {
       for (const server of servers) await server.query(`set statement_timeout = '30s'`)
       const found = await review(live, { usedBy: servers })
@@ -62,7 +64,7 @@ async function onDatabase(given: Given, limit: number): Promise<Advice> {
           await hypothetical.close()
         }
       }
-      const trial = await trialOfCopy(connection, { onStatus: say })
+      const trial = await trialOfCopy(connection, { onStatus: say, signal })
       try {
         return await adviceOn(trial.client, found, statements, async (name) => throwawayWorkshop(trial.client, await standing(trial.client, app, name)), about)
       } finally {

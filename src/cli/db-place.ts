@@ -19,15 +19,16 @@ export async function placeOf({ values, ...place }: Given): Promise<Place> {
 }
 
 /** The replicas that answer; what the others count is missing, and that is said. A member of a cluster that leads it is none. */
-export async function connectedReplicas({ replicas }: Pick<Place, 'replicas'>): Promise<pg.Client[]> {
+export async function connectedReplicas({ replicas }: Pick<Place, 'replicas'>, signal?: AbortSignal): Promise<pg.Client[]> {
   const found: pg.Client[] = []
   for (const replica of replicas) {
     try {
-      const client = await connected(replica)
+      const client = await connected(replica, signal)
       const { rows: [row] } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby')
       if (row?.standby) found.push(client)
       else await client.end()
     } catch (error) {
+      signal?.throwIfAborted()
       say(`what runs there is not counted: ${reasonOf(error)}`)
     }
   }

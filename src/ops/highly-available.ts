@@ -5,13 +5,13 @@ import { createFile, isMissing, isThere } from '../base/private-files.ts'
 import { systemRandom } from '../base/random.ts'
 import { connectionOf } from '../data/index.ts'
 import { commonOf, type Engines, type EnginesOptions, poolOf } from './engines.ts'
-import { endEtcdBefore, etcdComponent } from './rig/components/etcd.ts'
-import { endMemberBefore, memberComponent } from './rig/components/patroni.ts'
+import type { Component } from './rig/component.ts'
+import { etcdComponent } from './rig/components/etcd.ts'
+import { memberComponent } from './rig/components/patroni.ts'
 import { type ClusterPasswords, dataName } from './rig/components/patroni-settings.ts'
 
 /** One that leads, one that has all that was acknowledged, and one that takes its place when it is needed. */
 const members = ['member-1', 'member-2', 'member-3'] as const
-const coordinatorName = 'etcd'
 
 /**
  * A stage's database as a cluster that survives its primary. No pooler stands between: PgBouncer knows one address and would go on
@@ -22,11 +22,12 @@ export function highlyAvailable(options: EnginesOptions, stage: 'split' | 'cache
   let kept: Promise<ClusterPasswords> | undefined
   let primary: string | undefined
   const passwords = () => kept ??= keptPasswords(rigDirectory)
-  const coordinator = etcdComponent(coordinatorName)
+  const coordinator = etcdComponent('etcd')
   const replicas = stage === 'cached' ? members : []
+  const components = [coordinator, ...members.map((name) => memberComponent(name, { coordinator: coordinator.name, database, passwords, logSlot: options.logSlot }))]
   return {
-    components: [coordinator, ...members.map((name) => memberComponent(name, { coordinator: coordinator.name, database, passwords, logSlot: options.logSlot }))],
-    prepare: () => sweepHalfMade(rigDirectory),
+    components,
+    prepare: () => sweepHalfMade(rigDirectory, components),
     async secrets(addressOf) {
       const url = (user: string, password: string, hosts: readonly string[]) => `postgres://${user}:${encodeURIComponent(password)}@${hosts.join(',')}/${database}`
       const { superuser } = await passwords()
@@ -47,12 +48,10 @@ export function highlyAvailable(options: EnginesOptions, stage: 'split' | 'cache
 const beingMade = (rigDirectory: string) => join(rigDirectory, 'cluster-is-being-made')
 
 /** Patroni does not go on where the making of a cluster was broken off: it is made anew. */
-async function sweepHalfMade(rigDirectory: string): Promise<void> {
+async function sweepHalfMade(rigDirectory: string, components: readonly Component[]): Promise<void> {
   if (await hasCluster(rigDirectory)) return
   await createFile(beingMade(rigDirectory), '')
-  for (const name of members) await endMemberBefore(join(rigDirectory, name))
-  await endEtcdBefore(join(rigDirectory, coordinatorName))
-  for (const name of [coordinatorName, ...members]) await rm(join(rigDirectory, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+  for (const { name, destroy } of components.toReversed()) await destroy(join(rigDirectory, name))
 }
 
 /** Made once, and then the same: the servers know them. */

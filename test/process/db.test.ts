@@ -17,6 +17,16 @@ async function outcome(directory: string, args: readonly string[]): Promise<{ co
 /** What a trial would leave behind. */
 const trials = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('tenfold-trial-'))
 
+/** Ctrl-C at that moment: it says so, and nothing of its trial is left. */
+async function interrupted(directory: string, args: readonly string[], moment: () => Promise<boolean>): Promise<void> {
+  const child = await command(directory, ['db', ...args])
+  await until('its trial has begun', moment)
+  process.kill(child.pid, 'SIGINT')
+  const { code, stdout, stderr } = await finished(child)
+  assert.deepEqual([code, stdout, stderr.split('\n').slice(1)], [130, '', ['  interrupted', '']])
+  assert.deepEqual(await trials(), [])
+}
+
 /** A shop that somebody has bought in. */
 async function busyShop(context: TestContext) {
   const directory = await dataDirectory(context)
@@ -67,6 +77,7 @@ test('advise tries on a copy what the running shop lacks, and leaves the shop as
   await sql(directory, 'insert into catalogue.reservations (id, product_id, quantity) select gen_random_uuid(), id, 1 from catalogue.products, generate_series(1, 20)')
   await sql(directory, 'analyze catalogue.reservations')
   await sql(directory, statement)
+  const slots = () => sql(directory, 'select slot_name from pg_replication_slots')
   const indexes = () => sql<{ name: string }>(directory, 'select indexrelid::regclass::text as name from pg_index order by 1')
   const before = await indexes()
   const { code, stdout, stderr } = await outcome(directory, ['advise', '--json', '--limit', '100'])
@@ -79,15 +90,11 @@ test('advise tries on a copy what the running shop lacks, and leaves the shop as
   assert.deepEqual(advice.statements.filter(({ verdict }) => verdict === 'unread'), [])
   assert.ok(advice.statements.some(({ query, proposals }) => query.includes('catalogue.reservations') && proposals[0]?.sql === lone?.sql), JSON.stringify(advice.statements.map(({ query, says }) => [query, says])))
   assert.deepEqual(await indexes(), before)
-  assert.deepEqual(await sql(directory, 'select slot_name from pg_replication_slots'), [])
-  assert.deepEqual(await trials(), [])
+  assert.deepEqual([await trials(), await slots()], [[], []])
   assert.equal((await fetch(`${shop.urls.ops}/readyz`)).status, 200)
   // Interrupted in its midst, it takes along what it made.
-  const interrupted = await command(directory, ['db', 'advise'])
-  await until('it copies', async () => (await trials()).length > 0 && (await sql(directory, 'select from pg_replication_slots')).length > 0)
-  process.kill(interrupted.pid, 'SIGINT')
-  assert.equal((await finished(interrupted)).code, 130)
-  assert.deepEqual([await trials(), await sql(directory, 'select slot_name from pg_replication_slots')], [[], []])
+  await interrupted(directory, ['advise'], async () => (await trials()).length > 0 && (await slots()).length > 0)
+  assert.deepEqual(await slots(), [])
   const told = await outcome(directory, ['advise'])
   assert.match(told.stdout, /^STATEMENTS\n\n[^]*\nFOREIGN KEYS WITHOUT AN INDEX\n\ncatalogue\.reservations, \S+\n {2}create index concurrently reservations_product_id_idx/)
 })
@@ -107,6 +114,8 @@ test('advise needs no application: a schema with its rows, and statements', asyn
   const wrong = await outcome(directory, ['advise', '--schema', schema])
   assert.deepEqual([wrong.code, wrong.stdout], [2, ''])
   assert.match(wrong.stderr, /tenfold: \S+\.sql, line 4, cannot be run: relation "nowhere" does not exist\.\n$/)
+  await writeFile(schema, 'select pg_sleep(60)')
+  await interrupted(directory, ['advise', '--schema', schema], async () => (await trials()).length > 0)
   await writeFile(schema, 'create tabel things (id int)')
   assert.match((await outcome(directory, ['advise', '--schema', schema])).stderr, /cannot be read as SQL: syntax error at or near "tabel"/)
   assert.deepEqual(await trials(), [])

@@ -15,17 +15,21 @@ import { statementsOf } from './parsing.ts'
 /** A Postgres of our own that is thrown away: indexes are built and statements run there, and nowhere else. */
 export interface Trial { readonly client: pg.Client; close(): Promise<void> }
 
-export interface TrialOptions { readonly onStatus?: ((text: string) => void) | undefined }
+export interface TrialOptions {
+  readonly onStatus?: ((text: string) => void) | undefined
+  /** Told to leave, whatever is under way here fails, and takes along what it made. */
+  readonly signal?: AbortSignal | undefined
+}
 
 const prefix = 'tenfold-trial-'
 
 /** An empty database in which a schema's statements have been run, its rows with them. Errors: `start`; `usage`, with the line that fails. */
-export async function trialOfSchema(schema: readonly { readonly text: string; readonly where: string }[], { onStatus }: TrialOptions = {}): Promise<Trial> {
+export async function trialOfSchema(schema: readonly { readonly text: string; readonly where: string }[], { onStatus, signal }: TrialOptions = {}): Promise<Trial> {
   const sources = await Promise.all(schema.map(async ({ text, where }) => ({ where, statements: await statementsOf(text, where) })))
   return await inPlace(async (directory, later) => {
     const server = await startPostgres({ directory, durable: false, settings: quiet })
     later(() => server.stop())
-    const client = await connected({ ...server, database: 'postgres' })
+    const client = await connected({ ...server, database: 'postgres' }, signal)
     later(() => client.end())
     onStatus?.('loading the schema and its rows into a Postgres of its own')
     for (const { where, statements } of sources) {
@@ -52,18 +56,19 @@ const inherited = [
  * A copy of a running server, byte by byte, with its statistics: nothing is built or run on the original, which is read once from end to
  * end. Errors: `start`, in a sentence: another version, too little room, a user that may not replicate.
  */
-export async function trialOfCopy(live: Connection, { onStatus }: TrialOptions = {}): Promise<Trial> {
-  const original = await connected(live)
+export async function trialOfCopy(live: Connection, { onStatus, signal }: TrialOptions = {}): Promise<Trial> {
+  const original = await connected(live, signal)
   try {
     const settings = await assertCopyable(original, live)
     onStatus?.(`copying the database at ${live.host}:${live.port}, on which nothing is tried`)
     return await inPlace(async (directory, later) => {
       const slot = `tenfold_trial_${process.pid}`
       later(() => dropSlot(live, slot))
-      await cloneAsStandby({ primary: live, directory, slot, durable: false })
+      await cloneAsStandby({ primary: live, directory, slot, durable: false, signal })
+      signal?.throwIfAborted()
       const server = await startStandby({ primary: live, directory, slot, durable: false, settings: { ...settings, ...quiet } })
       later(() => server.stop())
-      const client = await connected({ host: server.host, port: server.port, user: live.user, password: live.password, database: live.database })
+      const client = await connected({ host: server.host, port: server.port, user: live.user, password: live.password, database: live.database }, signal)
       later(() => client.end())
       await client.query('select pg_promote(true, 60)')
       if (!await waitFor(async () => (await client.query('select 1 where not pg_is_in_recovery()')).rows[0], { timeoutMs: 60_000 })) throw failed('start', 'The copy of the database does not become one that can be written: try again.')
@@ -108,19 +113,12 @@ async function dropSlot(live: Connection, slot: string): Promise<void> {
   }
 }
 
-/** Whatever is asked to be done `later` is done at the end, last first: at a failure, at `close`, and when the process is interrupted. */
+/** Whatever is asked to be done `later` is done at the end, last first: at a failure, and at `close`. */
 async function inPlace(make: (directory: string, later: (work: () => Promise<unknown>) => void) => Promise<pg.Client>): Promise<Trial> {
   await sweep()
   const place = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`))
   const works = [(): Promise<unknown> => rm(place, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })]
-  const end = async () => { for (let work = works.pop(); work; work = works.pop()) await work().catch(() => { /* gone already: the rest is to go too */ }) }
-  const interrupted = () => { void end().then(() => process.exit(130)) }
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  for (const signal of signals) process.on(signal, interrupted)
-  const close = async () => {
-    for (const signal of signals) process.off(signal, interrupted)
-    await end()
-  }
+  const close = async () => { for (let work = works.pop(); work; work = works.pop()) await work().catch(() => { /* gone already: the rest is to go too */ }) }
   try {
     return { client: await make(join(place, 'postgres'), (work) => works.push(work)), close }
   } catch (error) {

@@ -15,8 +15,8 @@ export interface Component {
   prepare(place: ComponentPlace): Promise<void>
   /** Starts it, and answers when it is ready for those that need it. Errors: `start`; it is then not running. */
   start(place: ComponentPlace): Promise<RunningComponent>
-  /** Removes what it kept; it does not run. */
-  destroy(place: ComponentPlace): Promise<void>
+  /** Removes what it kept in that directory, in which no rig runs it any more. */
+  destroy(directory: string): Promise<void>
 }
 
 export type Role = 'primary' | 'replica' | 'pooler' | 'coordinator' | 'application'

@@ -21,8 +21,13 @@ export interface StandbyOptions extends LaunchOptions {
   readonly copiesAnew?: boolean
 }
 
+interface CloneOptions extends Pick<StandbyOptions, 'primary' | 'directory' | 'slot' | 'durable' | 'onStatus'> {
+  /** Told to leave, the copy breaks off, and nothing of it stays. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Copies a running primary into a directory without a database. Its writers write on meanwhile. Errors: `start`, as of `startPostgres`, and no such primary. */
-export async function cloneAsStandby(options: Pick<StandbyOptions, 'primary' | 'directory' | 'slot' | 'durable' | 'onStatus'>): Promise<void> {
+export async function cloneAsStandby(options: CloneOptions): Promise<void> {
   await inHome(options.directory, async (home) => {
     if (await hasCluster(home)) throw failed('start', `${home.directory} holds a database already: delete it, or clone into another directory.`)
     await clone(home, options)
@@ -70,10 +75,13 @@ async function inHome<T>(directory: string, work: (home: Home) => Promise<T>): P
   }
 }
 
-async function clone(home: Home, { primary, slot, durable, onStatus }: Parameters<typeof cloneAsStandby>[0]): Promise<void> {
+async function clone(home: Home, { primary, slot, durable, onStatus, signal }: CloneOptions): Promise<void> {
   onStatus?.(`Copying the database at ${primary.host}:${primary.port} to ${home.directory}`)
   const session = await replicationSession(primary)
+  const cut = () => { void session.end() }
+  signal?.addEventListener('abort', cut)
   try {
+    signal?.throwIfAborted()
     await ensureSlot(session, slotOf(home, { slot }))
     await fillCluster(home, async (draft) => {
       await copyCluster(session, draft, home.user)
@@ -81,6 +89,7 @@ async function clone(home: Home, { primary, slot, durable, onStatus }: Parameter
       if (durable ?? true) await runCommand('sync', process.platform === 'linux' ? ['-f', draft] : [])
     })
   } finally {
+    signal?.removeEventListener('abort', cut)
     await session.end()
   }
 }

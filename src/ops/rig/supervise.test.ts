@@ -46,6 +46,18 @@ test('it goes when its owner is killed', async () => {
   assert.equal(await goneWithin(pid, 2_000), true)
 })
 
+test('frozen, it hears all the same that it is to end: from its owner, and without one', async (context) => {
+  const freeze = (pid: number) => { context.after(() => signalProcess(pid, 'SIGKILL')); process.kill(pid, 'SIGSTOP') }
+  const program = supervise('sleep', ['60'], place)
+  freeze(program.pid as number)
+  program.signal('SIGTERM')
+  assert.equal(await goneWithin(program.pid as number, 2_000), true)
+  const { child, pid } = await owner(['sleep', '60'], {})
+  freeze(pid)
+  child.kill('SIGKILL')
+  assert.equal(await goneWithin(pid, 2_000), true)
+})
+
 test('Ctrl-C reaches its owner alone, who drains first', async () => {
   const { child, pid } = await owner(['sleep', '60'], {})
   child.kill('SIGSTOP') // as if it took its time

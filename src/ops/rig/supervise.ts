@@ -10,7 +10,8 @@ import { plainEnvironment, type SystemUser } from '../../base/process.ts'
  * we know; the watcher is nobody's child, since a server like Postgres is startled by children that it doesn't know. (A program
  * that nobody reaps is gone too: in a container the first process often doesn't.)
  *
- * Both are in a session of their own: Ctrl-C in a terminal reaches us and not them, so that we can drain first.
+ * Both are in a session of their own: Ctrl-C in a terminal reaches us and not them, so that we can drain first. Who is told to end while it
+ * is frozen (SIGSTOP) is woken, or it would never hear it.
  */
 const script = `
 signal=$1 target=$2$$ left=$3 mark=$4
@@ -20,20 +21,24 @@ gone() {
   read -r state </proc/$$/stat && case $state in *") Z "*) return 0 ;; esac
   return 1
 }
+tell() {
+  kill -s "$1" -- "$2"
+  kill -s CONT -- "$2"
+}
 finish() {
-  kill -s "$signal" -- "$target"
+  tell "$signal" "$target"
   tries=100
   while [ "$tries" -gt 0 ]; do
     gone && return
     sleep 0.2 || sleep 1
     tries=$((tries - 1))
   done
-  kill -s QUIT -- "$target"
+  tell QUIT "$target"
 }
 finish_left() {
   [ -n "$left" ] && read -r other <"$left" && [ "$other" -gt 1 ] || return
   line=$(tr '\\0' ' ' <"/proc/$other/cmdline" || ps -ww -o command= -p "$other")
-  case $line in *"$mark"*) kill -s QUIT -- "$other" ;; esac
+  case $line in *"$mark"*) tell QUIT "$other" ;; esac
 }
 (
   (
@@ -96,7 +101,7 @@ export function supervise(command: string, args: readonly string[], options: Sup
         else handle.unref()
       }
     },
-    signal(name) { if (child.exitCode === null && child.signalCode === null) child.kill(name) },
+    signal(name) { for (const one of [name, 'SIGCONT'] as const) if (child.exitCode === null && child.signalCode === null) child.kill(one) },
   }
 }
 

@@ -38,7 +38,7 @@ export function applicationComponent(name: string, { needs, prepare, command: [p
       if (gone !== undefined) throw failed('start', `${/^tenfold: (.*)$/ms.exec(gone)?.[1]?.trim() ?? `The application ended: see its log by tenfold logs ${name}.`}`)
       return { address: `127.0.0.1:${ports.web}`, pid: running.pid as number, ended, async stop() { running.signal('SIGTERM'); await ended } }
     },
-    async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
+    async destroy(directory) { await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) },
   }
 }
 

@@ -37,14 +37,17 @@ export function etcdComponent(name: string): Component {
       }
       return { address: `127.0.0.1:${port}`, pid: running.pid as number, ended, async stop() { running.signal('SIGTERM'); await ended } }
     },
-    async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
+    async destroy(directory) {
+      await endEtcdBefore(directory)
+      await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+    },
   }
 }
 
 const pidFile = (directory: string) => join(directory, 'pid')
 
 /** Ends what a killed rig left there. Errors: `start`. */
-export async function endEtcdBefore(directory: string): Promise<void> { await endBefore(pidFile(directory), clusterName(directory), leaveMs) }
+async function endEtcdBefore(directory: string): Promise<void> { await endBefore(pidFile(directory), clusterName(directory), leaveMs) }
 
 /** Its name marks it among other people's. Old revisions are dropped: a lease that is renewed each second would fill it (2 GB) in some weeks. */
 export function etcdArguments(mark: string, port: number, peerPort: number): string[] {

@@ -56,7 +56,10 @@ export function memberComponent(name: string, options: MemberOptions): Component
       void watch(member, { name, scope, restPort, etcd: place.addressOf(options.coordinator), fence: () => patroni.signal('SIGKILL') }, place)
       return member
     },
-    async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
+    async destroy(directory) {
+      await endMemberBefore(directory)
+      await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+    },
   }
 }
 
@@ -75,7 +78,7 @@ function memberFiles(directory: string) {
 }
 
 /** Ends what a killed rig left there. Errors: `start`. */
-export async function endMemberBefore(directory: string): Promise<void> {
+async function endMemberBefore(directory: string): Promise<void> {
   const { scope, file, pidFile, postgresPid } = memberFiles(directory)
   await endBefore(pidFile, basename(file), leaveMs)
   await endBefore(postgresPid, scope, leaveMs)

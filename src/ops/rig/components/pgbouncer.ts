@@ -46,7 +46,7 @@ export function pgbouncerComponent(name: string, options: PgbouncerOptions): Com
       }
       return { address: `127.0.0.1:${port}`, pid: running.pid as number, ended, async stop() { running.signal('SIGINT'); await ended } }
     },
-    async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
+    async destroy(directory) { await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) },
   }
 }
 

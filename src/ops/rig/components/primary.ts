@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import pg from 'pg'
 import type { PostgresAddress } from '../base-backup.ts'
 import { findEngine } from '../binaries.ts'
@@ -36,7 +35,7 @@ export function primaryComponent({ directory, database, archive, replicas = [], 
       await ready?.(server)
       return runningServer(server)
     },
-    async destroy() { await rm(directory, { recursive: true, force: true }) },
+    async destroy() { /* its rows are stage 1's too */ },
   }
 }
 

@@ -16,6 +16,6 @@ export function replicaComponent(name: string, { primary, applyDelayMs }: { prim
       const directory = join(place.directory, 'postgres')
       return runningServer(await startStandby({ directory, primary: primary.address(), slot: slotOf(name), copiesAnew: true, applyDelayMs, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) }))
     },
-    async destroy(place) { await rm(place.directory, { recursive: true, force: true }) },
+    async destroy(directory) { await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) },
   }
 }
