@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { closingLine, type Counts, readCounts } from './test/counts.ts'
 import { installEngines } from './test/engines.ts'
+import { keepInMemory } from './test/memory.ts'
 
 interface TestServer { readonly primary: unknown; readonly replica: unknown; stop(): Promise<void> }
 
@@ -33,7 +34,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
   stopRunning()
 })
 
-const code = await main(process.argv.slice(2))
+const forget = keepInMemory(process.env)
+const code = await main(process.argv.slice(2)).finally(forget)
 process.exit(code) // whatever the test server may have left open
 
 async function main(args: readonly string[]): Promise<number> {

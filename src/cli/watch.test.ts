@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -27,6 +28,12 @@ test('every change of a source is told, wherever and however it happens, and no 
   await tells('new/two.ts', () => rm(join(folder, 'new'), { recursive: true }))
   await tells('new/three.ts', async () => { await mkdir(join(folder, 'new')); await write('new/three.ts')() })
   await tells('new/three.ts', write('new/three.ts'))
+  await tells('new/four.ts', async () => { // before anybody can hear that it was gone
+    rmSync(join(folder, 'new'), { recursive: true })
+    mkdirSync(join(folder, 'new'))
+    writeFileSync(join(folder, 'new/four.ts'), 'x')
+  })
+  await tells('new/four.ts', write('new/four.ts'))
   await tells('last.ts', async () => {
     for (const file of ['node_modules/lib/index.ts', '.tenfold/data.ts', 'deep/notes.txt', '.hidden', 'app.tsbuildinfo']) await write(file)()
     await write('last.ts')()

@@ -1,4 +1,4 @@
-import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs'
+import { readdirSync, statSync, watch } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /**
@@ -7,21 +7,24 @@ import { join, relative } from 'node:path'
  * @returns ends it
  */
 export function watchSources(folder: string, changed: (file: string) => void): () => void {
-  const watchers = new Map<string, FSWatcher>()
+  const watchers = new Map<string, { close(): void; readonly of: string | undefined }>()
   const forget = (directory: string) => {
     for (const [path, watcher] of watchers) if (path === directory || path.startsWith(`${directory}/`)) { watcher.close(); watchers.delete(path) }
   }
   const hear = (directory: string, name: string | null) => {
     const path = join(directory, name ?? '')
     if (isSource(path)) return changed(relative(folder, path))
-    if (watchers.has(path) && !isFolder(path)) forget(path)
-    else if (isFolder(path)) for (const file of look(path)) changed(relative(folder, file))
+    // One that was removed and made again is another: what watched the first hears nothing of it, but that the first is gone.
+    for (const one of [directory, path]) if (watchers.get(one)?.of !== folderAt(one)) forget(one)
+    for (const file of [...look(directory), ...look(path)]) changed(relative(folder, file))
   }
   /** Watches a folder and those in it; answers the sources that it found in those that were not watched yet. */
   const look = (directory: string): string[] => {
-    if (watchers.has(directory) || isLeftOut(directory, folder)) return []
+    const of = folderAt(directory)
+    if (of === undefined || watchers.has(directory) || isLeftOut(directory, folder)) return []
     try {
-      watchers.set(directory, watch(directory, (_event, name) => hear(directory, name)).on('error', () => forget(directory)))
+      const watcher = watch(directory, (_event, name) => hear(directory, name)).on('error', () => forget(directory))
+      watchers.set(directory, { of, close: () => watcher.close() })
       const entries = readdirSync(directory, { withFileTypes: true })
       return entries.flatMap((entry) => entry.isDirectory() ? look(join(directory, entry.name)) : isSource(entry.name) ? [join(directory, entry.name)] : [])
     } catch {
@@ -39,6 +42,8 @@ function isLeftOut(directory: string, folder: string): boolean {
   return directory !== folder && /(^|\/)(node_modules|dist|\.[^/]*)$/.test(directory)
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+/** Which folder is there; undefined: none. */
+function folderAt(path: string): string | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return found?.isDirectory() ? `${found.ino} ${found.birthtimeNs}` : undefined
 }

@@ -4,6 +4,9 @@ import { waitFor } from '../base/process.ts'
 import { failed } from '../base/errors.ts'
 import { testServer } from './server.ts'
 
+/** How long who is connected may take to leave, in milliseconds. */
+const leavingMs = 1_000
+
 /** A real Postgres database for a test, or a trial, of a service that is not Tenfold's. */
 export interface TestDatabase {
   /** `postgres://...`, as its owner. */
@@ -30,7 +33,11 @@ export async function testDatabase({ sql = '' }: { sql?: string } = {}): Promise
   const urlOf = ({ host, port, user, password }: typeof primary) => `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${name}`
   return {
     url: urlOf(primary), replicaUrl: urlOf(replica), query,
-    [Symbol.asyncDispose]: async () => { await onClient({ ...primary, database: 'postgres' }, (client) => client.query(`drop database if exists ${name} with (force)`)) },
+    [Symbol.asyncDispose]: () => onClient({ ...primary, database: 'postgres' }, async (client) => {
+      // A pool of pg's says that it has ended before its connections are gone: ended by force, they would throw where nobody listens any more.
+      await waitFor(async () => (await client.query('select from pg_stat_activity where datname = $1', [name])).rowCount === 0 || undefined, { timeoutMs: leavingMs })
+      await client.query(`drop database if exists ${name} with (force)`)
+    }),
   }
 }
 

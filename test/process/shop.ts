@@ -56,7 +56,7 @@ export async function command(directory: string, args: readonly string[], option
   const child = spawn(executable, [...before, ...args], {
     cwd: options.folder ?? root, detached: true, stdio: ['ignore', full ?? 'pipe', full ?? 'pipe'],
     env: {
-      PATH: process.env['PATH'], HOME: process.env['HOME'], TENFOLD_DATA: directory, PORT: String(ports.web), OPS_PORT: String(ports.ops), SHOP_RATE_LIMIT: 'off', TENFOLD_LOG: 'warn', ...options.environment,
+      PATH: process.env['PATH'], HOME: process.env['HOME'], ...process.env['TMPDIR'] === undefined ? {} : { TMPDIR: process.env['TMPDIR'] }, TENFOLD_DATA: directory, PORT: String(ports.web), OPS_PORT: String(ports.ops), SHOP_RATE_LIMIT: 'off', TENFOLD_LOG: 'warn', ...options.environment,
     },
   })
   await once(child, 'spawn')

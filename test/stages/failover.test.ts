@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { signalProcess } from '../../src/base/process.ts'
+import { signalProcess, waitFor } from '../../src/base/process.ts'
 import { readSession } from '../../src/ops/rig/session.ts'
 import { assertBooks, stockOf, underWay } from '../process/books.ts'
 import { ask, customer, type Problem, products } from '../process/client.ts'
@@ -34,33 +34,34 @@ function asked(tally: Tally, at: number, isAnswered: boolean): void {
 
 const longestGapMs = ({ good }: Tally) => Math.max(...good.slice(1).map((at, index) => at - (good[index] ?? at)))
 
+/** As somebody who looks at an answer before he asks again, until it is enough. */
+async function keepAsking(count: number, askOnce: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  const one = () => waitFor(async () => { await askOnce(); return signal.aborted || undefined }, { timeoutMs: 120_000, everyMs: 20 })
+  await Promise.all(Array.from({ length: count }, one))
+}
+
 /** Each writer asks for one order until it is known, and then for the next. */
 async function keepOrdering(place: (order: Wanted) => Promise<boolean>, next: () => Wanted, signal: AbortSignal): Promise<Tally> {
   const tally = openTally()
-  const one = async () => {
-    for (let order = next(); !signal.aborted;) {
-      const at = performance.now()
-      const isKnown = await place(order)
-      asked(tally, at, isKnown)
-      if (isKnown) order = next()
-    }
-  }
-  await Promise.all(Array.from({ length: writers }, one))
+  const unknown: Wanted[] = []
+  await keepAsking(writers, async () => {
+    const [at, order] = [performance.now(), unknown.pop() ?? next()]
+    const isKnown = await place(order)
+    asked(tally, at, isKnown)
+    if (!isKnown) unknown.push(order)
+  }, signal)
   return tally
 }
 
 /** Each reader asks for the customer's orders: a replica may answer that. */
 async function keepReading(stage: Stage, token: string, tally: Tally, signal: AbortSignal): Promise<void> {
-  const one = async () => {
-    while (!signal.aborted) {
-      const at = performance.now()
-      const answer = await ask<{ data: unknown[] } | Problem>(`${stage.urls.web}/v1/orders?limit=5`, { token }).catch(() => undefined)
-      const isRead = answer?.status === 200 && 'data' in answer.body && answer.body.data.length === 5
-      asked(tally, at, isRead)
-      if (!isRead) tally.codes.add(answer && 'code' in answer.body ? answer.body.code : 'no answer')
-    }
-  }
-  await Promise.all(Array.from({ length: readers }, one))
+  await keepAsking(readers, async () => {
+    const at = performance.now()
+    const answer = await ask<{ data: unknown[] } | Problem>(`${stage.urls.web}/v1/orders?limit=5`, { token }).catch(() => undefined)
+    const isRead = answer?.status === 200 && 'data' in answer.body && answer.body.data.length === 5
+    asked(tally, at, isRead)
+    if (!isRead) tally.codes.add(answer && 'code' in answer.body ? answer.body.code : 'no answer')
+  }, signal)
 }
 
 /** What befalls a primary; what it answers ends that. */
