@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { goneWithin, runCommand, signalProcess, waitFor } from '../../base/process.ts'
+import { commandLine, goneWithin, runCommand, signalProcess, waitFor } from '../../base/process.ts'
 import { supervise } from './supervise.ts'
 
 const place = { directory: tmpdir(), lastSignal: 'INT' } as const
@@ -47,13 +47,17 @@ test('it goes when its owner is killed', async () => {
 })
 
 test('frozen, it hears all the same that it is to end: from its owner, and without one', async (context) => {
-  const freeze = (pid: number) => { context.after(() => signalProcess(pid, 'SIGKILL')); process.kill(pid, 'SIGSTOP') }
+  const freeze = async (pid: number) => {
+    context.after(() => signalProcess(pid, 'SIGKILL'))
+    assert.ok(await waitFor(async () => (await commandLine(pid)).startsWith('sleep ') || undefined, { timeoutMs: 2_000 })) // until then it is the shell, which has no watcher yet
+    process.kill(pid, 'SIGSTOP')
+  }
   const program = supervise('sleep', ['60'], place)
-  freeze(program.pid as number)
+  await freeze(program.pid as number)
   program.signal('SIGTERM')
   assert.equal(await goneWithin(program.pid as number, 2_000), true)
   const { child, pid } = await owner(['sleep', '60'], {})
-  freeze(pid)
+  await freeze(pid)
   child.kill('SIGKILL')
   assert.equal(await goneWithin(pid, 2_000), true)
 })
