@@ -82,6 +82,9 @@ async function makeWithin(path: string, mode: number, isRepeated: boolean): Prom
   }
 }
 
+/** Removes it with all that is in it, where it is there; a program that is just ending may still make a file in it meanwhile. */
+export async function removeDirectory(path: string): Promise<void> { await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) }
+
 /** Makes the names in a directory outlive a power cut. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path)

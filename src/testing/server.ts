@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 import { existsSync, rmSync } from 'node:fs'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { failed } from '../base/errors.ts'
+import { removeDirectory } from '../base/private-files.ts'
 import { processStamp, signalProcess } from '../base/process.ts'
 import type { PostgresAddress } from '../ops/rig/base-backup.ts'
 import { endLeftover } from '../ops/rig/leftover.ts'
@@ -68,7 +69,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const stop = async () => {
     await Promise.all(servers.map((server) => server.stop()))
     process.off('exit', onExit)
-    await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+    await removeDirectory(root)
   }
   try {
     const directories = { primary: join(root, 'primary'), replica: join(root, 'replica') }
@@ -115,6 +116,6 @@ async function sweep(): Promise<void> {
     const root = join(tmpdir(), name)
     if (!await isOursAlone(root).catch(() => false)) continue
     await Promise.all(['primary', 'replica'].map((part) => endLeftover(join(root, part, 'cluster')))).catch(() => {})
-    await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }).catch(() => {})
+    await removeDirectory(root).catch(() => {})
   }
 }

@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, rm, statfs } from 'node:fs/promises'
+import { mkdtemp, readdir, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { failed, reasonOf } from '../../base/errors.ts'
+import { removeDirectory } from '../../base/private-files.ts'
 import { processStamp, waitFor } from '../../base/process.ts'
 import type { Connection } from '../../data/index.ts'
 import { findEngine } from '../rig/binaries.ts'
@@ -117,7 +118,7 @@ async function dropSlot(live: Connection, slot: string): Promise<void> {
 async function inPlace(make: (directory: string, later: (work: () => Promise<unknown>) => void) => Promise<pg.Client>): Promise<Trial> {
   await sweep()
   const place = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`))
-  const works = [(): Promise<unknown> => rm(place, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })]
+  const works: (() => Promise<unknown>)[] = [() => removeDirectory(place)]
   const close = async () => { for (let work = works.pop(); work; work = works.pop()) await work().catch(() => { /* gone already: the rest is to go too */ }) }
   try {
     return { client: await make(join(place, 'postgres'), (work) => works.push(work)), close }
@@ -131,6 +132,6 @@ async function inPlace(make: (directory: string, later: (work: () => Promise<unk
 async function sweep(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length).split('-')[0]) : undefined
-    if (pid !== undefined && pid !== process.pid && await processStamp(pid) === undefined) await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => { /* somebody else's */ })
+    if (pid !== undefined && pid !== process.pid && await processStamp(pid) === undefined) await removeDirectory(join(tmpdir(), name)).catch(() => { /* somebody else's */ })
   }
 }

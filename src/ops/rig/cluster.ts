@@ -1,7 +1,7 @@
-import { access, mkdir, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, realpath, rename } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { failed } from '../../base/errors.ts'
-import { appendToFile, fileFault, isMissing, replaceFile, syncDirectory } from '../../base/private-files.ts'
+import { appendToFile, fileFault, isMissing, removeDirectory, replaceFile, syncDirectory } from '../../base/private-files.ts'
 import { lockFile } from '../../base/process-lock.ts'
 import type { SystemUser } from '../../base/process.ts'
 import { systemRandom } from '../../base/random.ts'
@@ -43,7 +43,7 @@ export async function openHome(path: string): Promise<Home> {
       const engine = await findEngine({ user })
       await endLeftover(cluster)
       for (const name of await readdir(directory)) {
-        if (name.startsWith('cluster-new-')) await rm(join(directory, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+        if (name.startsWith('cluster-new-')) await removeDirectory(join(directory, name))
       }
       return { directory, cluster, engine, user, release: () => lock.release() }
     } catch (error) {
@@ -104,7 +104,7 @@ export async function fillCluster(home: Home, fill: (draft: string) => Promise<v
     await rename(draft, home.cluster)
     await syncDirectory(home.directory)
   } catch (error) {
-    await rm(draft, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+    await removeDirectory(draft)
     throw error
   }
 }

@@ -1,8 +1,7 @@
 import { hash } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../../base/errors.ts'
-import { fileFault, replaceFile } from '../../base/private-files.ts'
+import { fileFault, removeDirectory, replaceFile } from '../../base/private-files.ts'
 import { runCommand } from '../../base/process.ts'
 import { copyCluster, ensureSlot, keepsLogFor, type PostgresAddress, replicationSession } from './base-backup.ts'
 import { fillCluster, hasCluster, type Home, isStandby, keepPassword, openHome } from './cluster.ts'
@@ -45,7 +44,7 @@ export async function startStandby(options: StandbyOptions): Promise<PostgresSer
     const slot = slotOf(home, options)
     if (options.copiesAnew && await hasCluster(home) && await isStandby(home) && await isLeftBehind(primary, slot)) {
       options.onStatus?.(`The primary keeps no log for ${slot} any more: it is copied again`)
-      await rm(home.cluster, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+      await removeDirectory(home.cluster)
     }
     if (!await hasCluster(home)) await clone(home, options)
     else if (await isStandby(home)) await ensureSlotOn(primary, slot, options.onStatus)

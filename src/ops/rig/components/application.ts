@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { failed } from '../../../base/errors.ts'
+import { removeDirectory } from '../../../base/private-files.ts'
 import { waitFor } from '../../../base/process.ts'
 import type { Component } from '../component.ts'
 import { supervise } from '../supervise.ts'
@@ -38,7 +39,7 @@ export function applicationComponent(name: string, { needs, prepare, command: [p
       if (gone !== undefined) throw failed('start', `${/^tenfold: (.*)$/ms.exec(gone)?.[1]?.trim() ?? `The application ended: see its log by tenfold logs ${name}.`}`)
       return { address: `127.0.0.1:${ports.web}`, pid: running.pid as number, ended, async stop() { running.signal('SIGTERM'); await ended } }
     },
-    async destroy(directory) { await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) },
+    destroy: removeDirectory,
   }
 }
 

@@ -1,7 +1,6 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failed } from '../../../base/errors.ts'
-import { replaceFile } from '../../../base/private-files.ts'
+import { removeDirectory, replaceFile } from '../../../base/private-files.ts'
 import { waitFor } from '../../../base/process.ts'
 import type { Component } from '../component.ts'
 import { clusterName, endBefore } from '../leftover.ts'
@@ -39,7 +38,7 @@ export function etcdComponent(name: string): Component {
     },
     async destroy(directory) {
       await endEtcdBefore(directory)
-      await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+      await removeDirectory(directory)
     },
   }
 }

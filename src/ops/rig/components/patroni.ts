@@ -1,8 +1,8 @@
-import { readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { systemClock } from '../../../base/clock.ts'
 import { failed } from '../../../base/errors.ts'
-import { replaceFile } from '../../../base/private-files.ts'
+import { removeDirectory, replaceFile } from '../../../base/private-files.ts'
 import { waitFor } from '../../../base/process.ts'
 import type { Component, ComponentPlace, RunningComponent } from '../component.ts'
 import { findFullPostgres } from '../full-postgres.ts'
@@ -58,7 +58,7 @@ export function memberComponent(name: string, options: MemberOptions): Component
     },
     async destroy(directory) {
       await endMemberBefore(directory)
-      await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+      await removeDirectory(directory)
     },
   }
 }

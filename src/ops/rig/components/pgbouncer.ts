@@ -1,8 +1,8 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { failed } from '../../../base/errors.ts'
-import { replaceFile } from '../../../base/private-files.ts'
+import { removeDirectory, replaceFile } from '../../../base/private-files.ts'
 import { waitFor } from '../../../base/process.ts'
 import type { Component, ComponentPlace } from '../component.ts'
 import { clusterName } from '../leftover.ts'
@@ -46,7 +46,7 @@ export function pgbouncerComponent(name: string, options: PgbouncerOptions): Com
       }
       return { address: `127.0.0.1:${port}`, pid: running.pid as number, ended, async stop() { running.signal('SIGINT'); await ended } }
     },
-    async destroy(directory) { await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) },
+    destroy: removeDirectory,
   }
 }
 

@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removeDirectory } from '../../../base/private-files.ts'
 import { findEngine } from '../binaries.ts'
 import type { Component } from '../component.ts'
 import { slotOf } from '../slots.ts'
@@ -16,6 +16,6 @@ export function replicaComponent(name: string, { primary, applyDelayMs }: { prim
       const directory = join(place.directory, 'postgres')
       return runningServer(await startStandby({ directory, primary: primary.address(), slot: slotOf(name), copiesAnew: true, applyDelayMs, port: await place.port(), onOutput: place.log, onStatus: (text) => place.log(`${text}\n`) }))
     },
-    async destroy(directory) { await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) },
+    destroy: removeDirectory,
   }
 }
