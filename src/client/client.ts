@@ -2,7 +2,7 @@ import type { Api, FileRef } from '../app/index.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { backoffMs } from '../base/backoff.ts'
 import { webRandom } from '../base/web-random.ts'
-import { isRepeatable, mayAskAgain, pause, retryAfterMs } from './retry.ts'
+import { isRepeatable, mayAskAgain, neverArrived, pause, retryAfterMs } from './retry.ts'
 
 type InOf<X> = X extends { in: infer In } ? In : never
 type ErrorsOf<X> = X extends { errors: infer E } ? E : never
@@ -11,7 +11,12 @@ type OutOf<X> = X extends { out: infer Out } ? (Out extends FileRef ? Response :
 /** What the platform itself may answer, beside the errors that a procedure declares. */
 export interface PlatformProblem { code: 'invalid' | 'unauthenticated' | 'forbidden' | 'not-found' | 'rate-limited' | 'overloaded' | 'timeout' | 'in-progress' | 'key-reused' | 'key-required' | 'bad-cursor' | 'internal'; data?: undefined }
 
-export interface CallOptions { idempotencyKey?: string; signal?: AbortSignal }
+export interface CallOptions {
+  idempotencyKey?: string
+  /** A POST or PATCH that does no harm when it is done twice, such as signing in: it is sent again like a GET. */
+  repeatable?: boolean
+  signal?: AbortSignal
+}
 
 /** `shop('POST /v1/orders', { items })`: its routes, inputs, answers and errors follow from the application's type. */
 export interface Client<A> {
@@ -94,18 +99,18 @@ export function createClient<A>(options: ClientOptions): Client<A> {
     }
   }
 
-  const call = async (route: string, input: Record<string, unknown>, { idempotencyKey, signal }: CallOptions = {}): Promise<unknown> => {
+  const call = async (route: string, input: Record<string, unknown>, { idempotencyKey, repeatable = false, signal }: CallOptions = {}): Promise<unknown> => {
     const request = requestOf(route, input)
     const key = idempotencyKey ?? (request.method === 'POST' || request.method === 'PATCH' ? makeKey() : undefined)
     for (let nth = 1; ; nth++) {
       let answer: Answer
-      const asked = () => ({ method: request.method, isKept: idempotencyKey !== undefined || keeping.has(route) })
+      const asked = () => ({ method: request.method, isKept: repeatable || idempotencyKey !== undefined || keeping.has(route) })
       const pauseMs = backoffMs(webRandom, nth, 100, 5_000)
       try {
         answer = await once(route, request, key, signal)
       } catch (error) {
         signal?.throwIfAborted()
-        if (nth >= tries || !isRepeatable(asked())) throw new NoAnswerError(route, nth, error)
+        if (nth >= tries || !(isRepeatable(asked()) || neverArrived(error))) throw new NoAnswerError(route, nth, error)
         await pause(clock, pauseMs, signal)
         continue
       }

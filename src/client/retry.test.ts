@@ -4,8 +4,8 @@ import { movableClock } from '../testing/clock.ts'
 import { type ClientOptions, createClient, NoAnswerError, ProblemError } from './client.ts'
 import { retryAfterMs } from './retry.ts'
 
-type Call = (route: string, input: object, options?: { idempotencyKey?: string; signal?: AbortSignal }) => Promise<unknown>
-type Fate = 'lost' | { status: number; code?: string; headers?: Record<string, string> }
+type Call = (route: string, input: object, options?: { idempotencyKey?: string; repeatable?: boolean; signal?: AbortSignal }) => Promise<unknown>
+type Fate = 'lost' | 'unreached' | { status: number; code?: string; headers?: Record<string, string> }
 const ok: Fate = { status: 200 }
 
 /** A server with a list of fates, one for each request that reaches it; and a clock on which every pause is over at once. */
@@ -19,6 +19,7 @@ function server(fates: Fate[], options: Partial<ClientOptions> = {}) {
       keys.push((headers as Record<string, string>)['idempotency-key'])
       const fate = fates.shift() ?? ok
       if (fate === 'lost') throw new TypeError('fetch failed')
+      if (fate === 'unreached') throw new TypeError('fetch failed', { cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }) })
       return new Response(JSON.stringify(fate.status < 400 ? { done: true } : { code: fate.code, status: fate.status, detail: 'no' }), { status: fate.status, headers: { 'content-type': 'application/json', ...fate.headers } })
     },
   }) as unknown as Call // any route
@@ -27,7 +28,7 @@ function server(fates: Fate[], options: Partial<ClientOptions> = {}) {
 
 test('what may be sent again is, with one key; what may not, is not', async () => {
   const cases: [route: string, key: string | undefined, fate: Fate, sent: number][] = [
-    ['GET /a', undefined, 'lost', 2], ['PUT /a', undefined, 'lost', 2], ['DELETE /a', undefined, 'lost', 2], ['POST /a', 'mine', 'lost', 2], ['POST /a', undefined, 'lost', 1], ['PATCH /a', undefined, 'lost', 1],
+    ['GET /a', undefined, 'lost', 2], ['PUT /a', undefined, 'lost', 2], ['DELETE /a', undefined, 'lost', 2], ['POST /a', 'mine', 'lost', 2], ['POST /a', undefined, 'lost', 1], ['PATCH /a', undefined, 'lost', 1], ['POST /a', undefined, 'unreached', 2],
     ['POST /a', undefined, { status: 429, code: 'rate-limited' }, 2], ['POST /a', undefined, { status: 503, code: 'overloaded' }, 2], ['POST /a', undefined, { status: 503, code: 'dependency-unavailable' }, 1],
     ['POST /a', 'mine', { status: 503, code: 'dependency-unavailable' }, 2], ['POST /a', 'mine', { status: 409, code: 'in-progress' }, 2], ['POST /a', 'mine', { status: 409, code: 'short-stock' }, 1],
     ['POST /a', 'mine', { status: 504, code: 'outcome-unknown' }, 2], ['GET /a', undefined, { status: 404, code: 'not-found' }, 1], ['GET /a', undefined, { status: 500, code: 'internal' }, 1], ['GET /a', undefined, { status: 504, code: 'timeout' }, 2],
@@ -51,6 +52,12 @@ test('each POST and PATCH has a key of its own; once a route has answered for it
   assert.deepEqual([keys[1], new Set(keys).size], [keys[2], 3])
   await call('GET /orders', {})
   assert.equal(keys.at(-1), undefined)
+})
+
+test('what does no harm twice is sent again, where the caller says so', async () => {
+  const { call, keys } = server(['lost', { status: 503, code: 'draining' }, ok])
+  assert.deepEqual(await call('POST /sessions', {}, { repeatable: true }), { done: true })
+  assert.equal(keys.length, 3)
 })
 
 test('Retry-After is waited for, unless that is too long; the tries have an end', async () => {

@@ -44,7 +44,7 @@ function tokenSource(client: ShopClient, account: { email: string; password: str
   let known: { token: Promise<string>; endsAt: number } | undefined
   return async () => {
     if (!known || Date.now() > known.endsAt - earlyMs) {
-      const signedIn = client('POST /v1/sessions', account).catch((error: unknown) => {
+      const signedIn = client('POST /v1/sessions', account, { repeatable: true }).catch((error: unknown) => {
         known = undefined
         throw error instanceof ProblemError && error.problem.status === 401 ? new Error(unknown(), { cause: error }) : error
       })
