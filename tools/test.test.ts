@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { closingLine, readCounts } from './test/counts.ts'
+import { hasRoom } from './test/memory.ts'
 
 const passing = `import { test } from 'node:test'\ntest('passes', () => {})\n`
 const failing = `import { test } from 'node:test'\ntest('fails', () => { throw new Error('no') })\n`
@@ -44,6 +45,19 @@ test('all that passes is counted, static checks too, and the server is up meanwh
   const { code, output, lastLine } = await run(context, { 'src/one.test.ts': passing, 'test/deep/two.test.ts': asking, 'src/testing/server.ts': server, 'examples/node_modules/x.test.ts': failing }, [], { TENFOLD_SEED: '42' })
   assert.deepEqual([code, lastLine], [0, '5 passed, 0 failed'], output)
   assert.match(output, /seed 42: repeat with TENFOLD_SEED=42 npm test\n[^]*types[^]*lint[^]*tidy[^]*test files: 2\nserver up\n[^]*server down\n/)
+})
+
+test('files are in memory while it runs, where there is room; what a killed run left there goes; TMPDIR says another place', { skip: !hasRoom() && 'there is no room in memory' }, async (context) => {
+  const { pid: gone, status } = spawnSync('true')
+  assert.equal(status, 0)
+  const left = `/dev/shm/tenfold-tests-${gone}-left`
+  mkdirSync(left)
+  context.after(() => rmSync(left, { recursive: true, force: true }))
+  const telling = `import { tmpdir } from 'node:os'\nimport { test } from 'node:test'\ntest('tells', () => console.log('files in ' + tmpdir() + '.'))\n`
+  const { output, code } = await run(context, { 'src/one.test.ts': telling }, [], { TMPDIR: undefined })
+  const [, folder = ''] = /files in (\/dev\/shm\/tenfold-tests-\d+-\w+)\./.exec(output) ?? []
+  assert.deepEqual([code, folder !== '', existsSync(folder), existsSync(left)], [0, true, false, false], output)
+  assert.match((await run(context, { 'src/one.test.ts': telling }, [], { TMPDIR: '/var/tmp' })).output, /files in \/var\/tmp\./)
 })
 
 test('a failing or skipped test is counted', async (context) => {

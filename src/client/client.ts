@@ -104,7 +104,7 @@ export function createClient<A>(options: ClientOptions): Client<A> {
     const key = idempotencyKey ?? (request.method === 'POST' || request.method === 'PATCH' ? makeKey() : undefined)
     for (let nth = 1; ; nth++) {
       let answer: Answer
-      const asked = () => ({ method: request.method, isKept: repeatable || idempotencyKey !== undefined || keeping.has(route) })
+      const asked = () => ({ method: request.method, isSafeTwice: repeatable || idempotencyKey !== undefined || keeping.has(route) })
       const pauseMs = backoffMs(webRandom, nth, 100, 5_000)
       try {
         answer = await once(route, request, key, signal)

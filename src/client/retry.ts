@@ -5,22 +5,21 @@ import { type Clock } from '../base/clock.ts'
  * answers for its idempotency key: then it may be sent again even where nobody knows what became of it. Any other is sent again only
  * when it was turned away at the door.
  */
-export interface Asked { readonly method: string; /** The server is known to keep this request's key, or the caller says that twice does no harm. */ readonly isKept: boolean }
+export interface Asked { readonly method: string; /** The server is known to keep this request's key, or the caller says that twice does no harm. */ readonly isSafeTwice: boolean }
 
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const passingStatus = new Set([408, 429, 502, 503, 504])
 /** Conflicts that end by themselves: another is at work on the same request. */
 const passingConflict = new Set(['in-progress', 'run-lost'])
 
-export function isRepeatable({ method, isKept }: Asked): boolean {
-  return isKept || idempotent.has(method)
+export function isRepeatable({ method, isSafeTwice }: Asked): boolean {
+  return isSafeTwice || idempotent.has(method)
 }
 
 /** Nobody was reached: what was to be sent was not, whatever it is. Browsers do not say so. */
 const unreached = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 export function neverArrived(error: unknown): boolean {
-  const { cause } = error as { cause?: { code?: unknown } }
-  return unreached.has(String(cause?.code))
+  return unreached.has(String((error as { cause?: { code?: unknown } } | undefined)?.cause?.code))
 }
 
 /** Whether a response asks to come again. `code` is its problem's. */

@@ -13,8 +13,13 @@ export async function takeMoment(server: PostgresAddress, database: string): Pro
   try {
     snapshot = await exportSnapshot(server, database)
     const session = await adminSession(server, database)
-    await session.query(`begin isolation level repeatable read read only`)
-    await session.query(`set transaction snapshot ${pg.escapeLiteral(snapshot.name)}`)
+    try {
+      await session.query(`begin isolation level repeatable read read only`)
+      await session.query(`set transaction snapshot ${pg.escapeLiteral(snapshot.name)}`)
+    } catch (error) {
+      await session.end()
+      throw error
+    }
     return { lsn: snapshot.lsn, session }
   } catch (cause) {
     const { code, message } = cause as Error & { code?: string }

@@ -78,6 +78,7 @@ export interface Supervised {
   readonly ended: Promise<Ended>
   /** Whether waiting for it keeps our process alive; it does, unless told otherwise. */
   keepsAlive(keep: boolean): void
+  /** One that is frozen is woken, too. None when it is gone. */
   signal(name: NodeJS.Signals): void
 }
 
